@@ -1,0 +1,80 @@
+// Package compress is what an author of a compression plugin implements, and the typed client of such a plugin.
+//
+// A compressor is a stream transformer in one or more formats. The SDK opens and creates the files, counts, computes the
+// digest and reports errors; a compressor only encodes from a reader to a writer:
+//
+//	type zstd struct{}
+//
+//	func (zstd) Formats() []compress.Format { return []compress.Format{{ID: "zstd", Magic: …}} }
+//	func (zstd) Compress(ctx context.Context, o compress.Options, dst io.Writer, src io.Reader) error { … }
+//	func (zstd) Decompress(ctx context.Context, o compress.Options, dst io.Writer, src io.Reader) error { … }
+//
+// All methods may be called at the same time from several goroutines.
+package compress
+
+import (
+	"context"
+	"io"
+)
+
+// ServiceName is the gRPC service, as listed in GetInfo.
+const ServiceName = "barman.compress.v1"
+
+// Compressor encodes and decodes streams.
+type Compressor interface {
+	// Formats lists what it can read and write; at least one. The first one is the default for encoding.
+	Formats() []Format
+	// Compress reads plain data from src until io.EOF and writes it encoded to dst. dst is a file.
+	Compress(ctx context.Context, o Options, dst io.Writer, src io.Reader) error
+	// Decompress reads encoded data from src and writes it plain to dst. Damaged input must give an error, never
+	// shortened output.
+	Decompress(ctx context.Context, o Options, dst io.Writer, src io.Reader) error
+}
+
+// Format is a file format.
+type Format struct {
+	// ID is the name recorded in the WAL index, such as "zstd".
+	ID string
+	// Magic are the bytes by which a stored file is recognised; empty if it cannot be recognised.
+	Magic []byte
+	// MagicOffset is where the magic starts, in bytes.
+	MagicOffset int64
+	// Extension is the customary one, with the period.
+	Extension     string
+	CanCompress   bool
+	CanDecompress bool
+	// Levels is nil for a format without levels.
+	Levels *Levels
+}
+
+// Levels are the compression levels of a format.
+type Levels struct {
+	Min, Max int
+	// Low, Medium and High are what the words of `compression_level` mean.
+	Low, Medium, High int
+}
+
+// Options of one call.
+type Options struct {
+	// Format is the ID of one of the compressor's formats.
+	Format string
+	// Level is within the format's Levels; 0 for a format without levels.
+	Level int
+}
+
+// FileRequest asks for one file to be encoded or decoded. Paths are absolute; Destination must not exist.
+type FileRequest struct {
+	// Op correlates log lines.
+	Op          string
+	Source      string
+	Destination string
+	Options
+}
+
+// FileResult measures one call.
+type FileResult struct {
+	PlainBytes   int64
+	EncodedBytes int64
+	// PlainCRC32 is the CRC-32 (IEEE) of the plain bytes.
+	PlainCRC32 uint32
+}
