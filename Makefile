@@ -1,0 +1,67 @@
+# What people type: make build test demo bench lint. `make help` lists everything.
+
+GO       ?= go
+VERSION  ?= 0.1.0
+PREFIX   ?= /usr/local
+BINDIR   ?= $(PREFIX)/bin
+LIBEXEC  ?= $(PREFIX)/libexec/barman
+TOOL     := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
+# LIBEXECDIR is where an installed barman finds the plugins of its own build; empty means plugins/ beside the executable.
+LIBEXECDIR ?=
+LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.libexecDir=$(LIBEXECDIR)
+COMMANDS := $(notdir $(wildcard cmd/*))
+PLUGINS  := $(foreach t,transfer compress hooks,$(addprefix $(t)/,$(filter-out internal,$(notdir $(wildcard plugins/$(t)/*)))))
+
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: ## Install what tests and demo need with apt-get (Debian 12; uses sudo unless root)
+	./packaging/deps.sh
+
+build: ## Build every program into bin/ and every plugin into bin/plugins/
+	@mkdir -p bin/plugins
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	@set -e; for p in $(PLUGINS); do \
+		type=$${p%%/*}; name=$${p##*/}; [ $$type = hooks ] && type=hook; \
+		$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plugins/barman-$$type-$$name ./plugins/$$p; \
+	done
+	@echo "built: $(COMMANDS), plugins: $(notdir $(PLUGINS))"
+
+test: deps ## Run every test: units, plugins, command line, end to end on real PostgreSQL
+	$(GO) vet ./...
+	CGO_ENABLED=1 $(GO) test -race ./core/... ./sdk/... ./plugins/...
+	$(GO) test -timeout 20m ./cmd/... ./test/...
+
+lint: ## Run the linters pinned in tools/go.mod
+	$(TOOL) golangci-lint run ./...
+	cd sdk/proto && $(TOOL) buf lint && $(TOOL) buf breaking --against image.binpb
+
+demo: ## Back up, destroy and recover a real PostgreSQL server, step by step
+	./examples/demo.sh
+
+bench: build ## Measure this program and its peers side by side; writes docs/benchmarks.md
+	$(GO) test -count=1 -timeout 60m -run TestBench ./test/bench -bench-report $(CURDIR)/docs/benchmarks.md -v
+
+versions: ## Fetch PostgreSQL 13, 17, 18 and newer Python Barmans for the tests that use them (Debian, root)
+	$(GO) run ./test/lab/versions
+
+generate: ## Regenerate the gRPC code and the reference documentation
+	cd sdk/proto && $(TOOL) buf generate
+	$(GO) generate ./...
+
+generate-check: generate ## Fail when generated files are out of date
+	git diff --exit-code -- sdk/pb docs
+
+install: build ## Install into $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXEC)/plugins
+	install -m 0755 $(addprefix bin/,$(COMMANDS)) $(DESTDIR)$(BINDIR)
+	install -m 0755 bin/plugins/* $(DESTDIR)$(LIBEXEC)/plugins
+
+clean: ## Remove what was built
+	rm -rf bin
+
+.PHONY: help deps build test lint demo bench versions generate generate-check install clean
