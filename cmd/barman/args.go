@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// abbreviations are prefixes that would be ambiguous, with the option they have always been understood to mean.
+var abbreviations = map[string]string{
+	"j":   "jobs",
+	"job": "jobs",
+}
+
+// usageError is a mistake in the arguments: exit code 2.
+type usageError struct{ error }
+
+// expandArgs replaces abbreviated long options (--immediate) by their full names (--immediate-checkpoint), as far as
+// they are unambiguous for the command that the arguments name, and joins an option whose value may be left out with
+// the value that follows it (--reuse-backup off). Everything after "--" stays as it is.
+func expandArgs(root *cobra.Command, args []string) ([]string, error) {
+	cmd := root
+	out := make([]string, 0, len(args))
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		switch {
+		case arg == "--":
+			return append(out, args[i:]...), nil
+		case strings.HasPrefix(arg, "--"):
+			name, value, hasValue := strings.Cut(arg[2:], "=")
+			flag, err := findFlag(cmd, name)
+			if err != nil {
+				return nil, err
+			}
+			if flag == nil {
+				out = append(out, arg) // cobra says what is wrong with it
+				continue
+			}
+			full := "--" + flag.Name
+			if hasValue {
+				full += "=" + value
+			}
+			out = append(out, full)
+			if hasValue || i+1 == len(args) {
+				continue
+			}
+			if flag.NoOptDefVal == "" {
+				i++
+				out = append(out, args[i])
+			} else if slices.Contains(flag.Annotations[optionalValues], args[i+1]) {
+				i++
+				out[len(out)-1] = full + "=" + args[i]
+			}
+		case len(arg) > 1 && arg[0] == '-':
+			out = append(out, arg)
+			if takesValue(cmd, arg) && i+1 < len(args) {
+				i++
+				out = append(out, args[i])
+			}
+		default:
+			if sub := subcommand(cmd, arg); sub != nil {
+				cmd = sub
+			}
+			out = append(out, arg)
+		}
+	}
+	return out, nil
+}
+
+// optionalValues is the annotation of an option that may stand alone: the words that are its value when they follow.
+const optionalValues = "barman_optional_values"
+
+// findFlag returns the option that a name or prefix means, nil if there is none, or an error if there are several.
+func findFlag(cmd *cobra.Command, name string) (*pflag.Flag, error) {
+	cmd.InitDefaultHelpFlag()
+	var matches []*pflag.Flag
+	exact := false
+	visit := func(f *pflag.Flag) {
+		switch {
+		case exact || slices.Contains(matches, f):
+		case f.Name == name:
+			matches, exact = []*pflag.Flag{f}, true
+		case !f.Hidden && strings.HasPrefix(f.Name, name):
+			matches = append(matches, f)
+		}
+	}
+	cmd.LocalFlags().VisitAll(visit)
+	cmd.InheritedFlags().VisitAll(visit)
+	if len(matches) == 1 {
+		return matches[0], nil
+	}
+	if len(matches) == 0 {
+		return nil, nil
+	}
+	if want, ok := abbreviations[name]; ok {
+		for _, f := range matches {
+			if f.Name == want {
+				return f, nil
+			}
+		}
+	}
+	names := make([]string, len(matches))
+	for i, f := range matches {
+		names[i] = "--" + f.Name
+	}
+	slices.Sort(names)
+	return nil, usageError{fmt.Errorf("ambiguous option: --%s could match %s", name, strings.Join(names, ", "))}
+}
+
+// takesValue tells whether the last letter of a group of short options expects the next argument as its value.
+func takesValue(cmd *cobra.Command, group string) bool {
+	letters := group[1:]
+	for i := range len(letters) {
+		f := cmd.Flags().ShorthandLookup(letters[i : i+1])
+		if f == nil {
+			f = cmd.InheritedFlags().ShorthandLookup(letters[i : i+1])
+		}
+		if f == nil {
+			return false
+		}
+		if f.NoOptDefVal == "" {
+			return i == len(letters)-1 // otherwise the rest of the group is the value
+		}
+	}
+	return false
+}
+
+func subcommand(cmd *cobra.Command, name string) *cobra.Command {
+	for _, c := range cmd.Commands() {
+		if c.Name() == name || c.HasAlias(name) {
+			return c
+		}
+	}
+	return nil
+}
