@@ -226,7 +226,7 @@ const (
 )
 
 var (
-	passwordKeyword = regexp.MustCompile(`\bpassword\s*=\s*('(?:\\.|[^'\\])*'|[^\s']+)`)
+	passwordKeyword = regexp.MustCompile(`\bpassword\s*=\s*('(?:\\.|''|[^'\\])*'|[^\s']+)`)
 	passwordURI     = regexp.MustCompile(`(postgres(?:ql)?://[^:/?#\s]*:)[^@\s]*@`)
 )
 

@@ -1,0 +1,91 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+type greeting string
+
+func (g greeting) Console(p *Printer)   { p.Line("hello %s", string(g)) }
+func (g greeting) JSON() map[string]any { return map[string]any{"hello": string(g)} }
+
+func TestWriter(t *testing.T) {
+	type outcome struct {
+		Stdout, Stderr string
+		Exit           int
+	}
+	for name, tc := range map[string]struct {
+		options Options
+		work    func(*Writer)
+		want    outcome
+	}{
+		"console": {
+			work: func(w *Writer) {
+				w.Info("starting %d", 1)
+				w.Debug("hidden")
+				w.Warning("careful")
+				w.Result(greeting("world"))
+			},
+			want: outcome{Stdout: "starting 1\nhello world\n", Stderr: "WARNING: careful\n"},
+		},
+		"an error makes the exit code 1 and work goes on": {
+			work: func(w *Writer) { w.Error("broken"); w.Info("next") },
+			want: outcome{Stdout: "next\n", Stderr: "ERROR: broken\n", Exit: 1},
+		},
+		"an exit code that was set stays": {
+			work: func(w *Writer) { w.SetExit(3); w.Error("bad name") },
+			want: outcome{Stderr: "ERROR: bad name\n", Exit: 3},
+		},
+		"exception": {
+			work: func(w *Writer) { w.Exception(errors.New("boom")) },
+			want: outcome{Stderr: "EXCEPTION: boom\nSee log file for more details.\n", Exit: 1},
+		},
+		"quiet keeps warnings": {
+			options: Options{Quiet: true},
+			work:    func(w *Writer) { w.Info("x"); w.Warning("y"); w.Result(greeting("z")) },
+			want:    outcome{Stderr: "WARNING: y\n"},
+		},
+		"debug": {
+			options: Options{Debug: true},
+			work:    func(w *Writer) { w.Debug("detail") },
+			want:    outcome{Stderr: "DEBUG: detail\n"},
+		},
+		"json collects": {
+			options: Options{JSON: true},
+			work:    func(w *Writer) { w.Info("a"); w.Print("b"); w.Error("c"); w.Result(greeting("d")) },
+			want:    outcome{Stdout: `{"_ERROR": ["c"], "_INFO": ["a", "b"], "hello": "d"}`, Exit: 1},
+		},
+		"color": {
+			options: Options{Color: true},
+			work:    func(w *Writer) { w.Error("red") },
+			want:    outcome{Stderr: "\x1b[31mERROR: red\x1b[0m\n", Exit: 1},
+		},
+		"passwords": {
+			work: func(w *Writer) {
+				w.Info("conninfo: host=x password=secret user=y")
+				w.Info("conninfo: password='it''s' host=x")
+				w.Info("uri: postgresql://u:secret@h/db")
+			},
+			want: outcome{Stdout: "conninfo: host=x password=*REDACTED* user=y\nconninfo: password=*REDACTED* host=x\nuri: postgresql://u:*REDACTED*@h/db\n"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			o := tc.options
+			o.Stdout, o.Stderr = &stdout, &stderr
+			w := New(o)
+			tc.work(w)
+			exit, err := w.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, outcome{stdout.String(), stderr.String(), exit}); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
