@@ -1,0 +1,105 @@
+package fsx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// copyChunk is how much is copied between two looks at the context.
+const copyChunk = 64 << 20
+
+// CopyOptions adjust CopyFile. The zero value is a plain copy.
+type CopyOptions struct {
+	// Context ends a long copy early; nil means never.
+	Context context.Context
+	// Sync makes the content durable before CopyFile returns. The name is not: the caller renames, or syncs the directory.
+	Sync bool
+}
+
+// CopyFile copies a regular file with its mode and modification time to dest, which must not exist. The file system shares the
+// blocks where it can (reflink), or copies inside the kernel; otherwise bytes pass through this process. On error dest
+// is removed.
+func CopyFile(source, dest string, opts CopyOptions) error {
+	in, err := os.Open(source)
+	if err != nil {
+		return wrap("open", source, err)
+	}
+	defer in.Close() //nolint:errcheck // nothing was written through it
+	info, err := in.Stat()
+	if err != nil {
+		return wrap("stat", source, err)
+	}
+	if !info.Mode().IsRegular() {
+		return &fs.PathError{Op: "copy", Path: source, Err: errors.New("not a regular file")}
+	}
+	// 0600 until the content is complete: see CreateTemp.
+	out, err := os.OpenFile(dest, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return wrap("create", dest, err)
+	}
+	err = copyContent(out, in, info, opts)
+	if err = errors.Join(err, wrap("close", dest, out.Close())); err != nil {
+		return errors.Join(err, os.Remove(dest))
+	}
+	return nil
+}
+
+func copyContent(out, in *os.File, info fs.FileInfo, opts CopyOptions) error {
+	ctx := opts.Context
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	if !reflink(out, in) {
+		if err := copyBytes(ctx, out, in); err != nil {
+			return err
+		}
+	}
+	if err := out.Chmod(info.Mode().Perm()); err != nil {
+		return wrap("chmod", out.Name(), err)
+	}
+	// Through the descriptor, and after the last write, which would change it again.
+	if err := setModTime(out, info.ModTime()); err != nil {
+		return wrap("set times of", out.Name(), err)
+	}
+	if opts.Sync {
+		// After the metadata, so that one fsync covers both.
+		return Sync(out)
+	}
+	return nil
+}
+
+// reflink tells whether out now shares all blocks of in. That it cannot is normal: most file systems do not have it.
+func reflink(out, in *os.File) bool {
+	return retry(func() error { return unix.IoctlFileClone(int(out.Fd()), int(in.Fd())) }) == nil
+}
+
+// copyBytes copies until the end of in. io.CopyN between files uses copy_file_range where it works.
+func copyBytes(ctx context.Context, out, in *os.File) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("copy %s: %w", in.Name(), context.Cause(ctx))
+		}
+		_, err := io.CopyN(out, in, copyChunk)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return wrap("copy to", out.Name(), err)
+		}
+	}
+}
+
+func setModTime(f *os.File, t time.Time) error {
+	spec := unix.NsecToTimespec(t.UnixNano())
+	// No path, only the descriptor: nobody can put another file in between.
+	return retry(func() error {
+		return unix.UtimesNanoAt(int(f.Fd()), "", []unix.Timespec{spec, spec}, unix.AT_EMPTY_PATH)
+	})
+}
