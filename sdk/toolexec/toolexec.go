@@ -3,7 +3,12 @@ package toolexec
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,9 +26,10 @@ type Command struct {
 	Dir string
 	// Stdin is /dev/null when nil. An *os.File is passed directly, without a copy through this process.
 	Stdin io.Reader
-	// Stdout is /dev/null when nil. An *os.File is passed directly.
+	// Stdout is /dev/null when nil. An *os.File is passed directly. An error from Write stops the tool and is returned.
 	Stdout io.Writer
-	// OnStderr receives each line of standard error, without its end; may be nil.
+	// OnStderr receives each line of standard error, without its end (line feed or carriage return), in order and from
+	// one goroutine that has ended when Run returns; may be nil.
 	OnStderr func(line string)
 	// Grace is the time between SIGTERM and SIGKILL when the context ends; 0 means DefaultGrace.
 	Grace time.Duration
@@ -33,9 +39,6 @@ type Command struct {
 
 // DefaultGrace is the time that a tool gets to stop by itself.
 const DefaultGrace = 5 * time.Second
-
-// ErrNotFound means that the tool is in none of the directories; the error's text lists them.
-var ErrNotFound = errors.New("tool not found")
 
 // ExitError means that the tool ran and failed.
 type ExitError struct {
@@ -49,10 +52,62 @@ type ExitError struct {
 	Stderr []string
 }
 
+// Error says how the tool ended and repeats what it said last.
+func (e *ExitError) Error() string {
+	how := fmt.Sprintf("exit code %d", e.Code)
+	if e.Signal != "" {
+		how = "signal " + e.Signal
+	}
+	if len(e.Stderr) == 0 {
+		return fmt.Sprintf("%s ended with %s and no message", e.Tool, how)
+	}
+	return fmt.Sprintf("%s ended with %s: %s", e.Tool, how, strings.Join(e.Stderr, "\n"))
+}
+
 // Run runs the command and waits for it. It returns the exit code, and an *ExitError unless the code is 0 or accepted,
 // ErrNotFound when there is no such tool, or the context's error when the context ended first; by then every process of
-// the tool's group is gone.
-func Run(ctx context.Context, c Command) (int, error) { panic("being written") }
+// the tool's group is gone. Where there is no exit code it is -1.
+//
+// A process that left the group by itself, such as an ssh control master, is not waited for.
+func Run(ctx context.Context, c Command) (int, error) {
+	tool := filepath.Base(c.Name)
+	if err := ctx.Err(); err != nil {
+		return -1, fmt.Errorf("%s not started: %w", tool, err)
+	}
+	path, err := LookPath(c.Name, c.PathPrefix)
+	if err != nil {
+		return -1, err
+	}
+	// The kernel sends the parent-death signal when the *thread* that forked ends. Holding the thread until the tool is
+	// reaped makes sure that only the end of this process does.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 
-// LookPath finds a tool in the directories of prefix and then in PATH.
-func LookPath(name string, prefix []string) (string, error) { panic("being written") }
+	stoppable, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	p, err := start(path, tool, c, stop)
+	if err != nil {
+		return -1, err
+	}
+	status, stopped := p.wait(stoppable)
+	if outputErr := p.outputErr(); outputErr != nil && ctx.Err() == nil {
+		return -1, fmt.Errorf("output of %s: %w", tool, outputErr)
+	}
+	if stopped {
+		return -1, fmt.Errorf("%s stopped: %w", tool, ctx.Err())
+	}
+	code, signal := describe(status)
+	if signal == "" && (code == 0 || slices.Contains(c.AcceptExit, code)) {
+		return code, nil
+	}
+	return code, &ExitError{Tool: tool, Code: code, Signal: signal, Stderr: p.stderr.last()}
+}
+
+// IsExit returns the exit code when err is, or wraps, an *ExitError.
+func IsExit(err error) (code int, ok bool) {
+	var e *ExitError
+	if !errors.As(err, &e) {
+		return 0, false
+	}
+	return e.Code, true
+}
