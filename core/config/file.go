@@ -1,0 +1,7 @@
+package config
+
+// sourceFile is one file of the configuration.
+type sourceFile struct {
+	path string
+	text []byte
+}
