@@ -1,0 +1,326 @@
+package archive
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/barman-go/barman/core/fsx"
+	"github.com/barman-go/barman/core/report"
+	"github.com/barman-go/barman/core/wal"
+)
+
+// Limits of a put-wal stream. PostgreSQL sends one file per call; a client may send a few.
+const (
+	maxMemberSize   = int64(wal.MaxSegmentSize)
+	maxChecksumSize = 1 << 20
+	maxMembers      = 1024
+)
+
+// ErrRefused means that put-wal stored nothing of a stream, or not all of it; the reasons were reported.
+var ErrRefused = errors.New("WAL refused")
+
+// Putter receives the WAL files that PostgreSQL's archive_command sends: an uncompressed tar stream of regular files and
+// a member with their checksums (SHA256SUMS or MD5SUMS) at any place.
+type Putter struct {
+	// Server is the name for messages.
+	Server string
+	// Incoming and Errors are the server's directories; missing ones are created.
+	Incoming, Errors string
+	// Expect is what is known of the server's WAL; zero fields are not checked.
+	Expect wal.Expect
+	// SSHHost is the sender's address for messages, or empty.
+	SSHHost string
+	// Archived compares a received file with the archived one of the same name.
+	Archived func(ctx context.Context, name wal.FileName, path string) (Comparison, error)
+	// Format tells by its first bytes whether a file was compressed by the sender; "" means plain.
+	Format func(head []byte) string
+	// Now is the clock for names in errors/.
+	Now func() time.Time
+	Out report.Messenger
+	Log hclog.Logger
+}
+
+// Comparison of a file with the archive.
+type Comparison int
+
+// Comparisons.
+const (
+	NotArchived Comparison = iota
+	SameContent
+	OtherContent
+)
+
+// received is one file of a stream, under a temporary name in incoming/.
+type received struct {
+	name wal.FileName
+	temp string
+	sum  string
+	// placed means that temp was renamed, or is not wanted.
+	placed bool
+}
+
+// Run reads the stream to its end and stores its files. Either all members are sound, and then every file is in
+// incoming/, durable, when Run returns nil; or nothing of the stream is stored. ErrRefused means that the reasons were
+// reported as errors; any other error is one of the stream or of the disk.
+//
+// A file that is already there with the same content is accepted again: PostgreSQL repeats archive_command when it
+// could not record its success. With other content it is kept in errors/ and the stream is refused, so that PostgreSQL
+// keeps the segment and somebody looks.
+func (p *Putter) Run(ctx context.Context, stream io.Reader) error {
+	if err := fsx.MkdirAll(p.Incoming, 0o755); err != nil {
+		return err
+	}
+	var sums checksums
+	files, err := p.receive(ctx, stream, &sums)
+	// Whatever happens, no temporary file stays: archive-wal would never look at it.
+	defer func() {
+		for _, f := range files {
+			if !f.placed {
+				_ = os.Remove(f.temp)
+			}
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	if err := p.verifySums(files, &sums); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := p.verifySegment(f); err != nil {
+			return err
+		}
+	}
+	return p.store(ctx, files)
+}
+
+// receive extracts the members into temporary files in incoming/.
+func (p *Putter) receive(ctx context.Context, stream io.Reader, sums *checksums) ([]*received, error) {
+	var files []*received
+	seen := map[string]bool{}
+	tr := tar.NewReader(stream)
+	for {
+		if err := ctx.Err(); err != nil {
+			return files, context.Cause(ctx)
+		}
+		h, err := tr.Next()
+		switch {
+		case errors.Is(err, io.EOF) && len(seen) == 0 && sums.sums == nil:
+			return files, p.refuse("The stream holds no file")
+		case errors.Is(err, io.EOF):
+			return files, nil
+		case err != nil:
+			return files, fmt.Errorf("read tar stream: %w", err)
+		}
+		name := strings.TrimPrefix(h.Name, "./")
+		if h.Typeflag != tar.TypeReg {
+			return files, p.refuse("Unsupported file type '%c' for file '%s'", h.Typeflag, name)
+		}
+		if name == sha256Member || name == md5Member {
+			if err := p.receiveSums(name, tr, sums); err != nil {
+				return files, err
+			}
+			continue
+		}
+		walName, err := wal.ParseFileName(name)
+		if err != nil || len(seen) >= maxMembers || h.Size > maxMemberSize {
+			// Only names of WAL files are let near a path; this also refuses "../x" and absolute names.
+			return files, p.refuse("Unsupported filename '%s'", name)
+		}
+		if seen[name] {
+			return files, p.refuse("Duplicate file '%s'", name)
+		}
+		seen[name] = true
+		f, err := p.extract(walName, h, tr)
+		if f != nil {
+			files = append(files, f)
+		}
+		if err != nil {
+			return files, err
+		}
+	}
+}
+
+func (p *Putter) receiveSums(name string, r io.Reader, sums *checksums) error {
+	content, err := io.ReadAll(io.LimitReader(r, maxChecksumSize+1))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	if len(content) > maxChecksumSize {
+		return p.refuse("Unsupported size of '%s'", name)
+	}
+	for _, line := range sums.add(name, content) {
+		p.Out.Warning("Bad checksum line '%s' ignored%s", line, p.suffix())
+	}
+	return nil
+}
+
+// extract writes one member beside its final place and hashes it on the way.
+func (p *Putter) extract(name wal.FileName, h *tar.Header, r io.Reader) (*received, error) {
+	file, err := fsx.CreateTemp(filepath.Join(p.Incoming, name.String()), 0o644)
+	if err != nil {
+		return nil, err
+	}
+	f := &received{name: name, temp: file.Name()}
+	sum := (&checksums{}).newHash()
+	_, err = io.Copy(file, io.TeeReader(r, sum))
+	f.sum = hexSum(sum)
+	if cerr := file.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return f, fmt.Errorf("receive %s: %w", name, err)
+	}
+	if err := os.Chtimes(f.temp, h.ModTime, h.ModTime); err != nil {
+		return f, fmt.Errorf("receive %s: %w", name, err)
+	}
+	return f, nil
+}
+
+func (p *Putter) verifySums(files []*received, sums *checksums) error {
+	got := make(map[string]string, len(files))
+	order := make([]string, 0, len(files))
+	for _, f := range files {
+		if sums.md5 {
+			// The algorithm is known only when the checksum member has come, which is the last one.
+			sum, err := hashFile(f.temp, sums)
+			if err != nil {
+				return err
+			}
+			f.sum = sum
+		}
+		got[f.name.String()] = f.sum
+		order = append(order, f.name.String())
+	}
+	problems := sums.verify(got, order)
+	if len(problems) == 0 {
+		return nil
+	}
+	for _, text := range problems {
+		_ = p.refuse("%s", text)
+	}
+	return ErrRefused
+}
+
+func hashFile(path string, sums *checksums) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	h := sums.newHash()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("hash %s: %w", path, err)
+	}
+	return hexSum(h), nil
+}
+
+// verifySegment refuses WAL that cannot be this server's. What the sender compressed is verified by archive-wal.
+func (p *Putter) verifySegment(f *received) error {
+	head, size, err := readHead(f.temp)
+	if err != nil {
+		return err
+	}
+	if p.Format(head) != "" {
+		return nil
+	}
+	if _, err := wal.Verify(head, size, f.name, p.Expect); err != nil {
+		return p.refuse("%s", err)
+	}
+	return nil
+}
+
+// store makes all files durable and gives them their final names.
+func (p *Putter) store(ctx context.Context, files []*received) error {
+	var batch fsx.Batch
+	for _, f := range files {
+		batch.File(f.temp)
+	}
+	// The content must be durable before the name exists: after a crash a name in incoming/ is taken for a whole file.
+	if err := batch.SyncFiles(ctx); err != nil {
+		return err
+	}
+	refused := false
+	for _, f := range files {
+		err := p.place(ctx, f)
+		if errors.Is(err, ErrRefused) {
+			refused = true
+		} else if err != nil {
+			return err
+		}
+	}
+	// Also when nothing was renamed: an earlier run may have been stopped between its rename and this fsync.
+	batch.Dir(p.Incoming)
+	if err := batch.SyncDirs(ctx); err != nil {
+		return err
+	}
+	if refused {
+		return ErrRefused
+	}
+	return nil
+}
+
+func (p *Putter) place(ctx context.Context, f *received) error {
+	final := filepath.Join(p.Incoming, f.name.String())
+	verdict, err := p.Archived(ctx, f.name, f.temp)
+	if err != nil {
+		return err
+	}
+	if verdict == NotArchived {
+		err := fsx.RenameNoReplace(f.temp, final)
+		if err == nil {
+			f.placed = true
+			return nil
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		same, err := fsx.EqualFiles(f.temp, final)
+		if errors.Is(err, fs.ErrNotExist) {
+			// archive-wal has filed it between the two looks.
+			return p.place(ctx, f)
+		}
+		if err != nil {
+			return err
+		}
+		verdict = OtherContent
+		if same {
+			verdict = SameContent
+		}
+	}
+	if verdict == SameContent {
+		p.Log.Debug("already received", "wal", f.name.String())
+		return nil
+	}
+	kept, err := quarantine(f.temp, f.name.String(), p.Errors, "duplicate", p.Now())
+	if err != nil {
+		return err
+	}
+	f.placed = true
+	return p.refuse("Duplicate Files Detected with Mismatched Checksums. File %s already exists on server %s with other content; the new one was kept as %s",
+		f.name, p.Server, kept)
+}
+
+// refuse reports a reason and returns ErrRefused.
+func (p *Putter) refuse(format string, args ...any) error {
+	p.Out.Error("%s%s", fmt.Sprintf(format, args...), p.suffix())
+	return ErrRefused
+}
+
+func (p *Putter) suffix() string {
+	s := fmt.Sprintf(" in put-wal for server '%s'", p.Server)
+	if p.SSHHost != "" {
+		s += fmt.Sprintf(" (SSH host: %s)", p.SSHHost)
+	}
+	return s
+}
