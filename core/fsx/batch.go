@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// syncParallel is how many fsyncs a Batch runs at once. A journaling file system commits those that wait together in one
-// transaction, so the number may exceed that of the CPUs and disks.
+// syncParallel is how many fsyncs a Batch runs at once. A journaling file system commits those that wait together in
+// one transaction, so the number may exceed that of the CPUs and disks.
 const syncParallel = 16
 
-// Batch makes many files durable together (group commit): the cost of an fsync is mostly waiting, and the waits overlap.
-// The zero value is ready to use.
+// Batch makes many files durable together (group commit): the cost of an fsync is mostly waiting, and the waits
+// overlap. The zero value is ready to use.
 //
 //	for each file { write temp; b.File(temp) }
 //	b.SyncFiles(ctx)                            // contents
@@ -25,9 +25,9 @@ const syncParallel = 16
 //	for each file { remove source; b.Dir(sourceDir) }
 //	b.SyncDirs(ctx)
 //
-// The first error is sticky: every later SyncFiles, SyncDirs and Commit returns it without doing anything, so a batch that
-// failed once can never be taken for durable. Its methods may be called from several goroutines, but a file added while
-// SyncFiles runs is left for the next call.
+// The first error is sticky: every later SyncFiles, SyncDirs and Commit returns it without doing anything, so a batch
+// that failed once can never be taken for durable. Its methods may be called from several goroutines, but a file
+// added while SyncFiles runs is left for the next call.
 type Batch struct {
 	mu    sync.Mutex
 	files map[string]struct{}

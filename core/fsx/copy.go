@@ -19,27 +19,21 @@ const copyChunk = 64 << 20
 type CopyOptions struct {
 	// Context ends a long copy early; nil means never.
 	Context context.Context
-	// Sync makes the content durable before CopyFile returns. The name is not: the caller renames, or syncs the directory.
+	// Sync makes the content durable before CopyFile returns. The name is not: the caller renames, or syncs the
+	// directory.
 	Sync bool
 }
 
-// CopyFile copies a regular file with its mode and modification time to dest, which must not exist. The file system shares the
-// blocks where it can (reflink), or copies inside the kernel; otherwise bytes pass through this process. On error dest
-// is removed.
+// CopyFile copies a regular file with its mode and modification time to dest, which must not exist. The file system
+// shares the blocks where it can (reflink), or copies inside the kernel; otherwise bytes pass through this process.
+// On error dest is removed.
 func CopyFile(source, dest string, opts CopyOptions) error {
-	in, err := os.Open(source)
+	in, info, err := openRegular(source)
 	if err != nil {
-		return wrap("open", source, err)
+		return err
 	}
 	defer in.Close() //nolint:errcheck // nothing was written through it
-	info, err := in.Stat()
-	if err != nil {
-		return wrap("stat", source, err)
-	}
-	if !info.Mode().IsRegular() {
-		return &fs.PathError{Op: "copy", Path: source, Err: errors.New("not a regular file")}
-	}
-	// 0600 until the content is complete: see CreateTemp.
+	// 0600 until the content is complete and the mode is set.
 	out, err := os.OpenFile(dest, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return wrap("create", dest, err)
@@ -64,8 +58,8 @@ func copyContent(out, in *os.File, info fs.FileInfo, opts CopyOptions) error {
 	if err := out.Chmod(info.Mode().Perm()); err != nil {
 		return wrap("chmod", out.Name(), err)
 	}
-	// Through the descriptor, and after the last write, which would change it again.
-	if err := setModTime(out, info.ModTime()); err != nil {
+	// After the last write, which would change it again. The zero time leaves the access time alone.
+	if err := os.Chtimes(out.Name(), time.Time{}, info.ModTime()); err != nil {
 		return wrap("set times of", out.Name(), err)
 	}
 	if opts.Sync {
@@ -94,12 +88,4 @@ func copyBytes(ctx context.Context, out, in *os.File) error {
 			return wrap("copy to", out.Name(), err)
 		}
 	}
-}
-
-func setModTime(f *os.File, t time.Time) error {
-	spec := unix.NsecToTimespec(t.UnixNano())
-	// No path, only the descriptor: nobody can put another file in between.
-	return retry(func() error {
-		return unix.UtimesNanoAt(int(f.Fd()), "", []unix.Timespec{spec, spec}, unix.AT_EMPTY_PATH)
-	})
 }

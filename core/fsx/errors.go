@@ -15,11 +15,12 @@ var ErrNoSpace = errors.New("no space left")
 // ErrSync is in the chain of every error of an fsync. What was written before may be lost, whatever later calls say.
 var ErrSync = errors.New("cannot make it durable")
 
-// NoSpaceError is a full file system (ENOSPC) or an exhausted quota (EDQUOT). It matches ErrNoSpace and the system's error.
+// NoSpaceError is a full file system (ENOSPC) or an exhausted quota (EDQUOT). It matches ErrNoSpace and the system's
+// error.
 type NoSpaceError struct {
 	Op, Path string
-	// Free is what is left for this user on the file system of Path, in bytes; −1 when unknown. It is positive when a quota
-	// or the number of files is the limit, or when somebody freed space in the meantime.
+	// Free is what is left for this user on the file system of Path, in bytes; −1 when unknown. It is positive when a
+	// quota or the number of files is the limit, or when somebody freed space in the meantime.
 	Free int64
 	Err  error
 }
@@ -36,10 +37,13 @@ func (e *NoSpaceError) Error() string {
 // Unwrap gives ErrNoSpace and the system's error.
 func (e *NoSpaceError) Unwrap() []error { return []error{ErrNoSpace, e.Err} }
 
-// syncError is an error of fsync, fdatasync or syncfs.
+// syncError is an error of fsync or syncfs; err names operation and path.
 type syncError struct{ err error }
 
-func (e *syncError) Error() string   { return ErrSync.Error() + ": " + e.err.Error() }
+func (e *syncError) Error() string {
+	return e.err.Error() + ": " + ErrSync.Error() + ": check the disk, and treat what was written as lost"
+}
+
 func (e *syncError) Unwrap() []error { return []error{ErrSync, e.err} }
 
 // wrap gives err an operation and a path unless it carries them already, and tells a full disk apart.
@@ -47,7 +51,7 @@ func wrap(op, path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, done := errors.AsType[*NoSpaceError](err); done {
+	if _, done := errors.AsType[*NoSpaceError](err); done || errors.Is(err, ErrSync) {
 		return err
 	}
 	cause := err
@@ -62,9 +66,6 @@ func wrap(op, path string, err error) error {
 			free = n
 		}
 		return &NoSpaceError{Op: op, Path: path, Free: free, Err: cause}
-	}
-	if errors.Is(err, ErrSync) {
-		return fmt.Errorf("%s %s: %w", op, path, err)
 	}
 	if cause != err {
 		return err // it names operation and path already

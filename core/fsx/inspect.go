@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FreeBytes is what this user may still write on the file system that holds path, or that would hold it: for a path that
-// does not exist, its nearest existing parent counts.
+// FreeBytes is what this user may still write on the file system that holds path, or that would hold it: for a path
+// that does not exist, its nearest existing parent counts.
 func FreeBytes(path string) (int64, error) {
 	var st unix.Statfs_t
 	for {
@@ -37,8 +37,8 @@ func FreeBytes(path string) (int64, error) {
 	return int64(st.Bavail * unit), nil
 }
 
-// SameFileSystem tells whether two existing paths are on one file system, so that rename and hard links work between them.
-// Some file systems refuse even then (bind mounts, subvolumes): be ready for EXDEV.
+// SameFileSystem tells whether two existing paths are on one file system, so that rename and hard links work between
+// them. Some file systems refuse even then (bind mounts, subvolumes): be ready for EXDEV.
 func SameFileSystem(a, b string) (bool, error) {
 	var stA, stB unix.Stat_t
 	if err := retry(func() error { return unix.Stat(a, &stA) }); err != nil {
@@ -50,8 +50,8 @@ func SameFileSystem(a, b string) (bool, error) {
 	return stA.Dev == stB.Dev, nil
 }
 
-// IsEmptyDir tells whether a directory has no entries, hidden ones included. A path that is missing or not a directory is an
-// error.
+// IsEmptyDir tells whether a directory has no entries, hidden ones included. A path that is missing or not a
+// directory is an error.
 func IsEmptyDir(dir string) (bool, error) {
 	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
@@ -65,8 +65,8 @@ func IsEmptyDir(dir string) (bool, error) {
 	return false, wrap("list", dir, err)
 }
 
-// EqualFiles tells whether two regular files have the same content. It reads both, unless their lengths differ or they
-// are one file; equal times prove nothing.
+// EqualFiles tells whether two regular files have the same content. It reads both, unless their lengths differ or
+// they are one file; equal times prove nothing.
 func EqualFiles(a, b string) (bool, error) {
 	fileA, infoA, err := openRegular(a)
 	if err != nil {

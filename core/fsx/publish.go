@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Publish gives a complete temporary file its final name, replacing a file that has it, and makes content and name durable.
-// On error temp is left where it is, unless the error is of the last step, the fsync of the directory: then the file has its
-// final name but a crash may take it away, and the caller must not report success.
+// Publish gives a complete temporary file its final name, replacing a file that has it, and makes content and name
+// durable. On error temp is left where it is, unless the error is of the last step, the fsync of the directory: then
+// the file has its final name but a crash may take it away, and the caller must not report success.
 func Publish(temp, final string) error {
 	// Content before name: see WriteFile.
 	if err := SyncFile(temp); err != nil {
@@ -20,8 +20,8 @@ func Publish(temp, final string) error {
 	return rename(temp, final, true)
 }
 
-// PublishNew is Publish for a name that must be free: when something exists under it, the error matches fs.ErrExist and
-// nothing has changed. The check and the rename are one step, so two processes cannot both succeed.
+// PublishNew is Publish for a name that must be free: when something exists under it, the error matches fs.ErrExist
+// and nothing has changed. The check and the rename are one step, so two processes cannot both succeed.
 func PublishNew(temp, final string) error {
 	if err := SyncFile(temp); err != nil {
 		return err
@@ -29,8 +29,8 @@ func PublishNew(temp, final string) error {
 	return rename(temp, final, false)
 }
 
-// Rename renames a file within one file system and makes the new name durable, in that order. The content must be durable
-// already. A rename to another file system fails with EXDEV: see Move.
+// Rename renames a file within one file system and makes the new name durable, in that order. The content must be
+// durable already. A rename to another file system fails with EXDEV: see Move.
 func Rename(oldPath, newPath string) error { return rename(oldPath, newPath, true) }
 
 func rename(oldPath, newPath string, replace bool) error {
@@ -54,8 +54,8 @@ func rename(oldPath, newPath string, replace bool) error {
 	return nil
 }
 
-// RenameNoReplace renames a file unless something has the new name already; then the error matches fs.ErrExist. It makes
-// nothing durable: a Batch does that for many files at once.
+// RenameNoReplace renames a file unless something has the new name already; then the error matches fs.ErrExist. It
+// makes nothing durable: a Batch does that for many files at once.
 func RenameNoReplace(oldPath, newPath string) error {
 	return wrap("rename", newPath, renameNew(oldPath, newPath))
 }
@@ -70,16 +70,17 @@ func renameNew(oldPath, newPath string) error {
 		}
 		return nil
 	}
-	// Some file systems (NFS among them) know no RENAME_NOREPLACE. A hard link fails as atomically when the name is taken;
-	// a crash before the old name is removed leaves two names for one file.
+	// Some file systems (NFS among them) know no RENAME_NOREPLACE. A hard link fails as atomically when the name is
+	// taken; a crash before the old name is removed leaves two names for one file.
 	if err := os.Link(oldPath, newPath); err != nil {
 		return err
 	}
 	return os.Remove(oldPath)
 }
 
-// Move moves a file, durably, also to another file system: there it copies to a temporary file, publishes that, and only
-// then removes the source. It replaces a file that has the name. The content of the source need not be durable before.
+// Move moves a file, durably, also to another file system: there it copies to a temporary file, publishes that, and
+// only then removes the source. It replaces a file that has the name. The content of the source need not be durable
+// before.
 func Move(source, dest string) error {
 	err := Publish(source, dest)
 	if !errors.Is(err, unix.EXDEV) {
@@ -99,8 +100,8 @@ func Move(source, dest string) error {
 	return Remove(source)
 }
 
-// Remove removes a file or an empty directory and makes that durable. A path that does not exist is fine: its directory is
-// made durable all the same, since an earlier run may have stopped between the two steps.
+// Remove removes a file or an empty directory and makes that durable. A path that does not exist is fine: its
+// directory is made durable all the same, since an earlier run may have stopped between the two steps.
 func Remove(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return wrap("remove", path, err)
@@ -112,8 +113,8 @@ func Remove(path string) error {
 	return err
 }
 
-// MkdirAll is os.MkdirAll, durably: every directory that it creates is recorded in its parent before the call returns.
-// The mode is subject to the umask. Existing directories are not touched.
+// MkdirAll is os.MkdirAll, durably: every directory that it creates is recorded in its parent before the call
+// returns. The mode is subject to the umask. Existing directories are not touched.
 func MkdirAll(dir string, mode fs.FileMode) error {
 	dir = filepath.Clean(dir)
 	info, err := os.Stat(dir)
@@ -129,7 +130,8 @@ func MkdirAll(dir string, mode fs.FileMode) error {
 	if err := MkdirAll(parent, mode); err != nil {
 		return err
 	}
-	// Another process may create it at the same moment; both make it durable, because neither knows how far the other is.
+	// Another process may create it at the same moment; both make it durable, because neither knows how far the other
+	// is.
 	if err := os.Mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return wrap("mkdir", dir, err)
 	}

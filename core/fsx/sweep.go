@@ -13,9 +13,9 @@ import (
 // Stale decides whether a file is a leftover that nobody will finish. name is its base name.
 type Stale func(name string, info fs.FileInfo) bool
 
-// OwnerDead is a Stale: a temporary file of this package whose process does not exist any more. A process that got the
-// number later, after a reboot or a wrap-around, counts as alive; hold a lock that the owner must hold, and use AnyTemp, to be rid of
-// such files too.
+// OwnerDead is a Stale: a temporary file of this package whose process does not exist any more. A process that got
+// the number later, after a reboot or a wrap-around, counts as alive; hold a lock that the owner must hold, and use
+// AnyTemp, to be rid of such files too.
 func OwnerDead(name string, _ fs.FileInfo) bool {
 	_, pid, ok := ParseTempName(name)
 	if !ok {
@@ -25,15 +25,15 @@ func OwnerDead(name string, _ fs.FileInfo) bool {
 	return errors.Is(unix.Kill(pid, 0), unix.ESRCH)
 }
 
-// AnyTemp is a Stale: every temporary file of this package not made by the running process. Only for callers that hold the lock
-// under which such files are made.
+// AnyTemp is a Stale: every temporary file of this package not made by the running process. Only for callers that
+// hold the lock under which such files are made.
 func AnyTemp(name string, _ fs.FileInfo) bool {
 	_, pid, ok := ParseTempName(name)
 	return ok && pid != os.Getpid()
 }
 
-// OlderThan is a Stale: files whose name fits pattern (path.Match) and that were last changed before cutoff. It is meant for
-// leftovers of other programs, such as the "*.tmp" of Python Barman.
+// OlderThan is a Stale: files whose name fits pattern (path.Match) and that were last changed before cutoff. It is
+// meant for leftovers of other programs, such as the "*.tmp" of Python Barman.
 func OlderThan(cutoff time.Time, pattern string) Stale {
 	return func(name string, info fs.FileInfo) bool {
 		fits, err := filepath.Match(pattern, name)

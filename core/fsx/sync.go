@@ -33,7 +33,7 @@ func SyncDir(dir string) error {
 // Sync is fsync of an open file. Its errors match ErrSync.
 func Sync(f *os.File) error {
 	if err := f.Sync(); err != nil {
-		return wrap("fsync", f.Name(), &syncError{err})
+		return &syncError{wrap("fsync", f.Name(), err)}
 	}
 	return nil
 }

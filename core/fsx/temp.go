@@ -17,8 +17,8 @@ const TempSuffix = ".tmp"
 // maxName is NAME_MAX, the longest name that Linux file systems take, in bytes.
 const maxName = 255
 
-// TempPath is a new name for a temporary file beside final, for a program that creates the file itself. The file does not
-// exist; random bits make it unlikely that another process chooses the same name, and O_EXCL makes it harmless.
+// TempPath is a new name for a temporary file beside final, for a program that creates the file itself. The file does
+// not exist; random bits make it unlikely that another process chooses the same name, and O_EXCL makes it harmless.
 func TempPath(final string) string {
 	dir, name := filepath.Split(final)
 	var random [4]byte
@@ -28,12 +28,12 @@ func TempPath(final string) string {
 	return filepath.Join(dir, "."+name[:min(len(name), maxName-1-len(tail))]+tail)
 }
 
-// CreateTemp creates a temporary file beside final with the given mode (whatever the umask), open for reading and writing. The caller closes it
-// and then publishes or removes it; after a crash Sweep does.
+// CreateTemp creates a temporary file beside final with exactly the given mode, open for reading and writing. The
+// caller closes it and then publishes or removes it; after a crash Sweep does.
 func CreateTemp(final string, mode fs.FileMode) (*os.File, error) {
 	for {
 		path := TempPath(final)
-		// 0600 until the file is complete, so that nobody reads a secret in the moment before chmod.
+		// The mode of open is subject to the umask, that of chmod is not; 0600 keeps others out in between.
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		if errors.Is(err, fs.ErrExist) {
 			continue

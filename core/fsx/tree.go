@@ -13,33 +13,58 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SyncTree makes everything below dir durable: contents and names. It asks the kernel to write back the whole file system
-// that holds dir (syncfs), which takes one call instead of one per file; on kernels before 5.8, whose syncfs keeps errors
-// to itself, and where syncfs is missing, it opens and syncs each file and directory.
+// Tree is a directory tree that is about to be filled by somebody and must be durable afterwards.
 //
-// File systems mounted below dir and targets of symbolic links are not covered. The name of dir itself is its parent's business.
-func SyncTree(ctx context.Context, dir string) error {
-	if !syncfsReportsErrors() {
-		return syncTreeByWalk(ctx, dir)
-	}
+// Opening it first matters: the kernel tells each open descriptor of a file system about write-back errors that
+// happened since it was opened. A descriptor opened only afterwards may miss an error that another process has been
+// told about.
+type Tree struct {
+	dir *os.File
+}
+
+// OpenTree opens an existing directory. The caller closes the tree.
+func OpenTree(dir string) (*Tree, error) {
 	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
-		return wrap("open", dir, err)
+		return nil, wrap("open", dir, err)
 	}
-	defer f.Close() //nolint:errcheck // nothing was written through it
+	return &Tree{dir: f}, nil
+}
+
+// Close ends the watch. A second call is an error.
+func (t *Tree) Close() error { return t.dir.Close() }
+
+// Sync makes everything below the directory durable: contents and names. It asks the kernel to write back the whole
+// file system that holds it (syncfs), which takes one call instead of one per file; on kernels before 5.8, whose
+// syncfs keeps errors to itself, and where syncfs is missing, it opens and syncs each file and directory.
+//
+// File systems mounted below the directory and targets of symbolic links are not covered. The name of the directory
+// itself is its parent's business. Once syncfs runs, ctx cannot interrupt it.
+func (t *Tree) Sync(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
-		return err
+		return context.Cause(ctx)
 	}
-	// The descriptor must be open before: syncfs reports errors that happened since it was opened, and an earlier error of a
-	// file below dir has been seen by whoever wrote that file, or is reported by the fsync of the batch.
-	err = retry(func() error { return unix.Syncfs(int(f.Fd())) })
+	if !syncfsReportsErrors() {
+		return syncTreeByWalk(ctx, t.dir.Name())
+	}
+	err := retry(func() error { return unix.Syncfs(int(t.dir.Fd())) })
 	switch {
 	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP):
-		return syncTreeByWalk(ctx, dir)
+		return syncTreeByWalk(ctx, t.dir.Name())
 	case err != nil:
-		return wrap("syncfs", dir, &syncError{err})
+		return &syncError{wrap("syncfs", t.dir.Name(), err)}
 	}
 	return nil
+}
+
+// SyncTree is OpenTree and Sync, for a tree that this process alone has written just before.
+func SyncTree(ctx context.Context, dir string) error {
+	tree, err := OpenTree(dir)
+	if err != nil {
+		return err
+	}
+	defer tree.Close() //nolint:errcheck // nothing was written through it
+	return tree.Sync(ctx)
 }
 
 // syncfsReportsErrors is true from Linux 5.8 on.
@@ -91,18 +116,18 @@ func syncTreeByWalk(ctx context.Context, dir string) error {
 
 // Size is how much a directory tree holds.
 type Size struct {
-	// Bytes is the sum of the lengths of all regular files. A file with several names in the tree counts once per name, a sparse
-	// one in full: it is what a copy would move.
+	// Bytes is the sum of the lengths of all regular files. A file with several names in the tree counts once per
+	// name, a sparse one in full: it is what a copy would move.
 	Bytes int64
-	// Deduplicated is the same over files with a single name: what the tree takes for itself when it shares unchanged files
-	// with other backups through hard links.
+	// Deduplicated is the same over files with a single name: what the tree takes for itself when it shares unchanged
+	// files with other backups through hard links.
 	Deduplicated int64
 	// Files is the number of regular files.
 	Files int64
 }
 
-// TreeSize measures a directory tree in one walk, without following symbolic links. Files that vanish meanwhile do not
-// count.
+// TreeSize measures a directory tree in one walk, without following symbolic links. Files that vanish meanwhile do
+// not count.
 func TreeSize(ctx context.Context, dir string) (Size, error) {
 	var total Size
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {

@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// WriteFile replaces the content of path, or creates it, so that readers and a crash see the old content or the new one.
-// The file gets exactly the given mode.
+// WriteFile replaces the content of path, or creates it, so that readers and a crash see the old content or the new
+// one. The file gets exactly the given mode.
 func WriteFile(path string, data []byte, mode fs.FileMode) error {
 	f, err := CreateTemp(path, mode)
 	if err != nil {

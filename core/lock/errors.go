@@ -45,13 +45,15 @@ type BusyError struct {
 }
 
 // Error names the file and its holder.
-func (e *BusyError) Error() string { return fmt.Sprintf("lock file %s is held by %s", e.Path, e.Holder) }
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("lock file %s is held by %s", e.Path, e.Holder)
+}
 
 // Unwrap gives ErrBusy.
 func (e *BusyError) Unwrap() error { return ErrBusy }
 
-// PermissionError is a lock file or directory that this user may not use. Its chain holds the system's error, which matches
-// fs.ErrPermission.
+// PermissionError is a lock file or directory that this user may not use. Its chain holds the system's error, which
+// matches fs.ErrPermission.
 type PermissionError struct {
 	Path string
 	Err  error

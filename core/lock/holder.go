@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// holderOf finds out who holds the lock on f: from the kernel, or else from the number in the file, which is that of the
-// previous holder for the moment between flock and write.
+// holderOf finds out who holds the lock on f: from the kernel, or else from the number in the file, which is that of
+// the previous holder for the moment between flock and write.
 func holderOf(f *os.File) Holder {
 	if pid, ok := kernelHolder(f); ok {
 		return describe(f, pid)
@@ -26,8 +26,8 @@ func holderOf(f *os.File) Holder {
 	return describe(f, pid)
 }
 
-// kernelHolder looks in /proc/locks for an exclusive flock on the file. It finds none when the holder is in another PID
-// namespace or on another host, or when the file system reports other device numbers there (btrfs, overlayfs).
+// kernelHolder looks in /proc/locks for an exclusive flock on the file. It finds none when the holder is in another
+// PID namespace or on another host, or when the file system reports other device numbers there (btrfs, overlayfs).
 func kernelHolder(f *os.File) (pid int, ok bool) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
@@ -48,8 +48,8 @@ func kernelHolder(f *os.File) (pid int, ok bool) {
 	return 0, false
 }
 
-// parseLockLine reads a line such as "1: FLOCK  ADVISORY  WRITE 4711 fe:00:131 0 EOF" (proc(5)). Lines of processes that
-// wait have "->" as second field and do not match.
+// parseLockLine reads a line such as "1: FLOCK  ADVISORY  WRITE 4711 fe:00:131 0 EOF" (proc(5)). Lines of processes
+// that wait have "->" as second field and do not match.
 func parseLockLine(line, inode string) (pid int, ok bool) {
 	fields := strings.Fields(line)
 	if len(fields) < 6 || fields[1] != "FLOCK" || fields[3] != "WRITE" || fields[5] != inode {
@@ -59,8 +59,8 @@ func parseLockLine(line, inode string) (pid int, ok bool) {
 	return pid, err == nil && pid > 0
 }
 
-// describe adds what /proc knows about the process. The time is that of the last write to the lock file: holders write their
-// number right after they have got the lock.
+// describe adds what /proc knows about the process. The time is that of the last write to the lock file: holders
+// write their number right after they have got the lock.
 func describe(f *os.File, pid int) Holder {
 	h := Holder{PID: pid}
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))

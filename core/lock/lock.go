@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// busyTries and busyPause let a lock that somebody only probes (which Python Barman does by taking it for a moment) become
-	// free before it is reported as busy.
+	// busyTries and busyPause let a lock that somebody only probes (which Python Barman does by taking it for a
+	// moment) become free before it is reported as busy.
 	busyTries = 4
 	busyPause = 15 * time.Millisecond
 )
@@ -28,9 +28,9 @@ type Lock struct {
 	file *os.File
 }
 
-// Acquire takes a lock. With wait it blocks until the lock is free or ctx ends; without, a lock that is held is a *BusyError.
-// Callers usually pass name.Waits(). A file or directory that may not be used is a *PermissionError; a missing directory
-// matches fs.ErrNotExist.
+// Acquire takes a lock. With wait it blocks until the lock is free or ctx ends; without, a lock that is held is a
+// *BusyError. Callers usually pass name.Waits(). A file or directory that may not be used is a *PermissionError; a
+// missing directory matches fs.ErrNotExist.
 //
 // Two Acquires inside one process exclude each other like those of two processes.
 func Acquire(ctx context.Context, dir string, name Name, wait bool) (*Lock, error) {
@@ -49,7 +49,8 @@ func Acquire(ctx context.Context, dir string, name Name, wait bool) (*Lock, erro
 				return nil, fmt.Errorf("lock file %s: %w", path, err)
 			}
 			busy := &BusyError{Path: path, Holder: holderOf(f)}
-			return nil, errors.Join(busy, f.Close())
+			f.Close() //nolint:errcheck // nothing was written through it
+			return nil, busy
 		}
 		// Between open and flock somebody may have removed the file, and a third process made and locked a new one.
 		if !stillNamed(f, path) {
@@ -101,8 +102,8 @@ func flock(ctx context.Context, f *os.File, wait bool) error {
 	}
 }
 
-// flockBlocking queues in the kernel, where waiters are served as fairly as Python's. The call cannot be cancelled: when ctx
-// ends first, a goroutine stays behind that gives the lock back the moment it gets it.
+// flockBlocking queues in the kernel, where waiters are served as fairly as Python's. The call cannot be cancelled:
+// when ctx ends first, a goroutine stays behind that gives the lock back the moment it gets it.
 func flockBlocking(ctx context.Context, f *os.File) error {
 	done := make(chan error, 1)
 	go func() { done <- flockCall(f, unix.LOCK_EX) }()
@@ -140,7 +141,8 @@ func stillNamed(f *os.File, path string) bool {
 }
 
 // writePID says who holds the lock. It is information for people and for Python's process list, so a failure, most
-// likely a full disk, must not stop an operation that may be about to free space; an empty file is better than a wrong number.
+// likely a full disk, must not stop an operation that may be about to free space; an empty file is better than a
+// wrong number.
 func writePID(f *os.File) {
 	text := strconv.Itoa(os.Getpid()) + "\n"
 	// Written first and cut afterwards, so that a reader never finds the file empty.
@@ -157,8 +159,8 @@ func (l *Lock) Name() Name { return l.name }
 // Release gives the lock back; the file stays. A second call does nothing.
 func (l *Lock) Release() error { return l.release(false) }
 
-// Remove gives the lock back and removes the file, for a lock whose subject does not exist any more, such as a deleted
-// backup. After Release it does nothing.
+// Remove gives the lock back and removes the file, for a lock whose subject does not exist any more, such as a
+// deleted backup. After Release it does nothing.
 func (l *Lock) Remove() error { return l.release(true) }
 
 func (l *Lock) release(remove bool) error {
@@ -169,12 +171,14 @@ func (l *Lock) release(remove bool) error {
 	}
 	var errs []error
 	if remove {
-		// While the lock is held, so that nobody else can be the owner of the name; those who wait for this file will notice.
+		// While the lock is held, so that nobody else can be the owner of the name; those who wait for this file will
+		// notice.
 		if err := os.Remove(l.file.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}
-	// Unlock before close: a process being started at this moment may still share the open file until it executes its program.
+	// Unlock before close: a process being started at this moment may still share the open file until it executes its
+	// program.
 	errs = append(errs, flockCall(l.file, unix.LOCK_UN), l.file.Close())
 	l.file = nil
 	return errors.Join(errs...)

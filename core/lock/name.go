@@ -75,7 +75,8 @@ type Name struct {
 // ForConfigUpdate is the lock of the configuration changes.
 func ForConfigUpdate() Name { return Name{Kind: ConfigUpdate} }
 
-// ForServer is a lock of a server that is not about one backup: Cron, Backup, ReceiveWAL, ArchiveWAL, SyncWAL or XLogDB.
+// ForServer is a lock of a server that is not about one backup: Cron, Backup, ReceiveWAL, ArchiveWAL, SyncWAL or
+// XLogDB.
 func ForServer(kind Kind, server string) Name { return Name{Kind: kind, Server: server} }
 
 // ForBackup is a lock about one backup: BackupID or SyncBackup.
@@ -93,8 +94,9 @@ func (n Name) Waits() bool {
 	return false
 }
 
-// File is the name of the lock file, without directory. It is an error when the parts that the kind needs are missing or
-// too many, or could leave the directory: server names come from a configuration, and backup ids from a command line.
+// File is the name of the lock file, without directory. It is an error when the parts that the kind needs are missing
+// or too many, or could leave the directory: server names come from a configuration, and backup ids from a command
+// line.
 func (n Name) File() (string, error) {
 	for _, row := range kinds {
 		if row.kind != n.Kind {
@@ -130,8 +132,9 @@ func (n Name) String() string {
 	return fmt.Sprintf("%s of server %s", n.Kind, n.Server)
 }
 
-// Parse reads the name of a lock file of the given server, or of ConfigUpdate when server is empty. ok is false for every
-// other file, in particular for those of a server whose name only begins like this one's: ".pg-x-backup.lock" is not pg's.
+// Parse reads the name of a lock file of the given server, or of ConfigUpdate when server is empty. ok is false for
+// every other file, in particular for those of a server whose name only begins like this one's: ".pg-x-backup.lock"
+// is not pg's.
 func Parse(file, server string) (n Name, ok bool) {
 	body, ok := cutLockFile(file)
 	if !ok {

@@ -12,10 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Probe tells whether a lock file is held, and by which process (0 when unknown). A file that does not exist is not held.
+// Probe tells whether a lock file is held, and by which process (0 when unknown). A file that does not exist is not
+// held.
 //
-// Where /proc/locks shows the holder, the lock is not touched. Otherwise it is taken shared for a moment: probes do not
-// disturb each other, and Acquire tries several times before it calls a lock busy.
+// Where /proc/locks shows the holder, the lock is not touched. Otherwise it is taken shared for a moment: probes do
+// not disturb each other, and Acquire tries several times before it calls a lock busy.
 func Probe(path string) (held bool, pid int, err error) {
 	holder, held, err := probe(path)
 	return held, holder.PID, err
@@ -53,8 +54,8 @@ type Held struct {
 	Holder Holder
 }
 
-// List returns the locks of exactly this server that are held, in the order of Kind and then by backup. A directory that
-// does not exist holds none. It goes on after errors and returns them joined.
+// List returns the locks of exactly this server that are held, in the order of Kind and then by backup. A directory
+// that does not exist holds none. It goes on after errors and returns them joined.
 func List(dir, server string) ([]Held, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -81,8 +82,8 @@ func List(dir, server string) ([]Held, error) {
 	return found, errors.Join(errs...)
 }
 
-// Cleanup removes the lock files in dir that nobody holds and returns their names. Only files called like a lock of some
-// server are considered. It goes on after errors and returns them joined.
+// Cleanup removes the lock files in dir that nobody holds and returns their names. Only files called like a lock of
+// some server are considered. It goes on after errors and returns them joined.
 //
 // Acquire notices when its file was removed; Python Barman does not, but removes such files in the same way itself.
 func Cleanup(dir string) (removed []string, err error) {
@@ -108,8 +109,8 @@ func Cleanup(dir string) (removed []string, err error) {
 	return removed, errors.Join(errs...)
 }
 
-// looksLikeLock tells whether the file can be the lock of a server, whatever its name: every place where the server's name
-// may end is tried.
+// looksLikeLock tells whether the file can be the lock of a server, whatever its name: every place where the server's
+// name may end is tried.
 func looksLikeLock(file string) bool {
 	if _, ok := Parse(file, ""); ok {
 		return true

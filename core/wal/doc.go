@@ -5,8 +5,8 @@
 //
 // # Addresses and names
 //
-// The log is one line of bytes, addressed by an [LSN] of 64 bits. PostgreSQL cuts it into segments of equal size (a power
-// of two from 1 MiB to 1 GiB, chosen by initdb) and calls a file after its timeline and its place:
+// The log is one line of bytes, addressed by an [LSN] of 64 bits. PostgreSQL cuts it into segments of equal size (a
+// power of two from 1 MiB to 1 GiB, chosen by initdb) and calls a file after its timeline and its place:
 //
 //	LSN 16/B374D848, timeline 3, 16 MiB segments
 //
@@ -14,9 +14,9 @@
 //	timeline log      segment in the log
 //	(TLI)    LSN>>32  (LSN mod 2^32) / segment size
 //
-// With 16 MiB segments a log has 256 of them (00…FF), with 1 MiB 4096, with 1 GiB four. The name alone does not tell the
-// size, so arithmetic on a [Segment] takes a [SegmentSize]. Versions before 9.3, which skipped the last segment of each
-// log, are not supported.
+// With 16 MiB segments a log has 256 of them (00…FF), with 1 MiB 4096, with 1 GiB four. The name alone does not tell
+// the size, so arithmetic on a [Segment] takes a [SegmentSize]. Versions before 9.3, which skipped the last segment
+// of each log, are not supported.
 //
 // Files beside the segments carry the same prefix:
 //

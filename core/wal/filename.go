@@ -54,8 +54,8 @@ type FileName struct {
 	offset  uint32
 }
 
-// ParseFileName reads the name of a WAL file: a base name without directories, the hexadecimal digits in upper or lower
-// case, nothing before or after. Everything else, including names that another program would call temporary, is
+// ParseFileName reads the name of a WAL file: a base name without directories, the hexadecimal digits in upper or
+// lower case, nothing before or after. Everything else, including names that another program would call temporary, is
 // ErrInvalidName.
 func ParseFileName(s string) (FileName, error) {
 	invalid := fmt.Errorf("%q is %w", s, ErrInvalidName)
@@ -98,17 +98,19 @@ func IsFileName(s string) bool {
 // String is the name as it was parsed, which is the name of the file.
 func (n FileName) String() string { return n.raw }
 
-// Canonical is the name as PostgreSQL writes it: digits in upper case. Two names of the same file content on differently
-// behaved senders have the same canonical name.
+// Canonical is the name as PostgreSQL writes it: digits in upper case.
 func (n FileName) Canonical() string {
-	digits, suffix, found := strings.Cut(n.raw, ".")
-	if n.kind == KindBackup {
-		digits, suffix = n.raw[:len(n.raw)-len(backupSuffix)], backupSuffix[1:]
+	switch n.kind {
+	case KindSegment:
+		return n.segment.String()
+	case KindPartial:
+		return PartialName(n.segment)
+	case KindBackup:
+		return fmt.Sprintf("%s.%08X%s", n.segment, n.offset, backupSuffix)
+	case KindHistory:
+		return HistoryName(n.segment.Timeline)
 	}
-	if !found {
-		return strings.ToUpper(digits)
-	}
-	return strings.ToUpper(digits) + "." + suffix
+	return ""
 }
 
 // Kind says what the file is.

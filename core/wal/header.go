@@ -20,8 +20,8 @@ const (
 	infoKnown      uint16 = 0x000F
 )
 
-// magics is XLOG_PAGE_MAGIC of every supported major version. It changes whenever the WAL format does, never within one
-// major version.
+// magics is XLOG_PAGE_MAGIC of every supported major version. It changes whenever the WAL format does, never within
+// one major version.
 var magics = []struct {
 	major int
 	magic uint16
@@ -37,8 +37,8 @@ var magics = []struct {
 	{18, 0xD118},
 }
 
-// PageMagic is the page magic of a major version of PostgreSQL, such as 15; ok is false for versions this program does not
-// know.
+// PageMagic is the page magic of a major version of PostgreSQL, such as 15; ok is false for versions this program
+// does not know.
 func PageMagic(major int) (magic uint16, ok bool) {
 	for _, m := range magics {
 		if m.major == major {
@@ -51,8 +51,8 @@ func PageMagic(major int) (magic uint16, ok bool) {
 // SystemID identifies a cluster: initdb chooses it and every page header of the WAL's first pages repeats it.
 type SystemID uint64
 
-// ParseSystemID reads the decimal form. pg_control_system returns a signed bigint, so a negative number stands for the
-// unsigned one of the same bits. Errors are ErrInvalidSystemID.
+// ParseSystemID reads the decimal form. pg_control_system returns a signed bigint, so a negative number stands for
+// the unsigned one of the same bits. Errors are ErrInvalidSystemID.
 func ParseSystemID(s string) (SystemID, error) {
 	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
 		return SystemID(n), nil
@@ -88,9 +88,9 @@ type PageHeader struct {
 // ErrNotWAL means that a file does not begin with the long page header of a WAL segment.
 var ErrNotWAL = errors.New("not a WAL segment")
 
-// DecodePageHeader reads the header from the first PageHeaderSize bytes of a segment, written by a CPU of either byte order.
-// It accepts page magics of PostgreSQL versions to come, but wants everything else to be plausible; otherwise the error is
-// ErrNotWAL with what was found.
+// DecodePageHeader reads the header from the first PageHeaderSize bytes of a segment, written by a CPU of either byte
+// order. It accepts page magics of PostgreSQL versions to come, but wants everything else to be plausible; otherwise
+// the error is ErrNotWAL with what was found.
 func DecodePageHeader(page []byte) (PageHeader, error) {
 	if len(page) < PageHeaderSize {
 		return PageHeader{}, fmt.Errorf("%w: only %d bytes long", ErrNotWAL, len(page))
@@ -106,10 +106,11 @@ func DecodePageHeader(page []byte) (PageHeader, error) {
 		return PageHeader{}, fmt.Errorf("%w: it begins with bytes %02x %02x, which is not the page magic of any version",
 			ErrNotWAL, page[0], page[1])
 	}
-	// The identity follows the short header, which is padded to the platform's alignment: 24 bytes, or 20 on 32-bit x86.
+	// The identity follows the short header, which is padded to the platform's alignment: 24 bytes, or 20 on 32-bit
+	// x86.
 	for _, long := range []int{24, 20} {
 		h := decodeAt(page, order, long)
-		if h.Info&InfoLongHeader != 0 && h.Info&^infoKnown == 0 && h.SegmentSize.Validate() == nil && plausibleBlock(h.BlockSize) {
+		if h.plausible() {
 			return h, nil
 		}
 	}
@@ -138,6 +139,12 @@ func (h PageHeader) MajorVersion() int {
 		}
 	}
 	return 0
+}
+
+// plausible tells whether the fields beside the magic can be those of a long header.
+func (h PageHeader) plausible() bool {
+	return h.Info&InfoLongHeader != 0 && h.Info&^infoKnown == 0 &&
+		h.SegmentSize.Validate() == nil && plausibleBlock(h.BlockSize)
 }
 
 // plausibleMagic accepts every magic since PostgreSQL 7.1, and those that the next versions will probably use.

@@ -46,9 +46,10 @@ func (e *HistoryError) Error() string {
 	return fmt.Sprintf("history file %s, line %d: %s: %q", HistoryName(e.Timeline), e.Line, e.Reason, e.Text)
 }
 
-// ParseHistory reads the history file of a timeline with PostgreSQL's rules: blank lines and lines that begin with # (after
-// blanks) are skipped; every other line is a timeline in decimal, an LSN and a reason, separated by white space; timelines
-// increase and stay below tli. A file that breaks the rules is a *HistoryError; other errors come from r.
+// ParseHistory reads the history file of a timeline with PostgreSQL's rules: blank lines and lines that begin with #
+// (after blanks) are skipped; every other line is a timeline in decimal, an LSN and a reason, separated by white
+// space; timelines increase and stay below tli. A file that breaks the rules is a *HistoryError; other errors come
+// from r.
 func ParseHistory(tli TimelineID, r io.Reader) (History, error) {
 	h := History{Timeline: tli}
 	lines := bufio.NewScanner(r)
@@ -110,8 +111,8 @@ func (h History) IsAncestor(tli TimelineID) bool {
 	return ok && tli != h.Timeline
 }
 
-// SwitchedAt is the first address that h's timeline does not share with tli any more: the switch point for an ancestor,
-// MaxLSN for h's timeline itself. ok is false when tli is neither.
+// SwitchedAt is the first address that h's timeline does not share with tli any more: the switch point for an
+// ancestor, MaxLSN for h's timeline itself. ok is false when tli is neither.
 func (h History) SwitchedAt(tli TimelineID) (lsn LSN, ok bool) {
 	if tli == h.Timeline {
 		return MaxLSN, true

@@ -15,8 +15,8 @@ type Span struct {
 // Path is what a recovery reads, in order: spans that join without a gap. The last span's timeline is the target.
 type Path []Span
 
-// NotOnPathError means that no recovery can go from a backup to a timeline: the timeline does not descend from the backup's, or
-// left it before the place asked for.
+// NotOnPathError means that no recovery can go from a backup to a timeline: the timeline does not descend from the
+// backup's, or left it before the place asked for.
 type NotOnPathError struct {
 	Target TimelineID
 	// Timeline and LSN are the place that is not in the target's past.
@@ -36,9 +36,9 @@ func (e *NotOnPathError) Error() string {
 		e.Target, e.Timeline, e.SwitchedAt, e.LSN)
 }
 
-// Path returns the spans from the byte at start on timeline tli to the end of h's timeline. When start is not in the past
-// of h's timeline, the error is a *NotOnPathError, for the same reasons for which PostgreSQL refuses to start recovery
-// ("requested timeline is not a child of this server's history").
+// Path returns the spans from the byte at start on timeline tli to the end of h's timeline. When start is not in the
+// past of h's timeline, the error is a *NotOnPathError, for the same reasons for which PostgreSQL refuses to start
+// recovery ("requested timeline is not a child of this server's history").
 //
 // For a base backup, check its end too (Reaches): a backup that ended after the switch can never become consistent.
 func (h History) Path(tli TimelineID, start LSN) (Path, error) {
@@ -75,14 +75,16 @@ func (h History) Reaches(tli TimelineID, end LSN) error {
 	return nil
 }
 
-// SegmentAt is the file that holds the byte at lsn and that recovery prefers: when several timelines of the path meet in
-// one segment, the newest one's, which begins with a copy of what its ancestor wrote. lsn must not be before the path.
+// SegmentAt is the file that holds the byte at lsn and that recovery prefers: when several timelines of the path meet
+// in one segment, the newest one's, which begins with a copy of what its ancestor wrote. lsn must not be before the
+// path.
 func (p Path) SegmentAt(lsn LSN, size SegmentSize) Segment {
 	return p.Candidates(lsn, size)[0]
 }
 
-// Candidates are the files that may serve for the segment around lsn, best first: one for every timeline of the path that
-// has bytes in it. An older timeline's file serves up to its switch point; PostgreSQL also archives it as ".partial".
+// Candidates are the files that may serve for the segment around lsn, best first: one for every timeline of the path
+// that has bytes in it. An older timeline's file serves up to its switch point; PostgreSQL also archives it as
+// ".partial".
 func (p Path) Candidates(lsn LSN, size SegmentSize) []Segment {
 	place := SegmentForLSN(0, lsn, size)
 	begin, end := place.StartLSN(size), place.EndLSN(size)
@@ -99,8 +101,8 @@ func (p Path) Candidates(lsn LSN, size SegmentSize) []Segment {
 	return found
 }
 
-// Segments yields the preferred file of every segment from the start of the path to the one that holds the last byte before
-// end, in order.
+// Segments yields the preferred file of every segment from the start of the path to the one that holds the last byte
+// before end, in order.
 func (p Path) Segments(end LSN, size SegmentSize) iter.Seq[Segment] {
 	return func(yield func(Segment) bool) {
 		if len(p) == 0 || end <= p[0].Begin {

@@ -36,8 +36,8 @@ type TimelineID uint32
 // String is the eight-digit form used in file names.
 func (t TimelineID) String() string { return fmt.Sprintf("%08X", uint32(t)) }
 
-// ParseTimelineID reads a timeline as a person or recovery_target_timeline writes it: a decimal number, or a hexadecimal one
-// with the prefix 0x.
+// ParseTimelineID reads a timeline as a person or recovery_target_timeline writes it: a decimal number, or a
+// hexadecimal one with the prefix 0x.
 func ParseTimelineID(s string) (TimelineID, error) {
 	n, err := strconv.ParseUint(s, 0, 32)
 	if err != nil || n == 0 {
@@ -46,8 +46,8 @@ func ParseTimelineID(s string) (TimelineID, error) {
 	return TimelineID(n), nil
 }
 
-// Segment is one WAL segment: a timeline and a place in the log, taken from a file name. Its size is not in the name, so
-// arithmetic takes it as an argument. Segments are comparable with == .
+// Segment is one WAL segment: a timeline and a place in the log, taken from a file name. Its size is not in the name,
+// so arithmetic takes it as an argument. Segments are comparable with == .
 type Segment struct {
 	Timeline TimelineID
 	// Log is the upper half of the LSNs in this segment.
@@ -76,8 +76,8 @@ func (s Segment) String() string {
 // HashDir is the name of the directory of the archive that holds the segment: its first 16 digits.
 func (s Segment) HashDir() string { return fmt.Sprintf("%08X%08X", uint32(s.Timeline), s.Log) }
 
-// Fits tells whether a cluster with segments of this size can have written a segment of this name: the part inside the log
-// must be below the number of segments of a log.
+// Fits tells whether a cluster with segments of this size can have written a segment of this name: the part inside
+// the log must be below the number of segments of a log.
 func (s Segment) Fits(size SegmentSize) bool { return uint64(s.Seg) < size.PerLog() }
 
 // Number counts segments from the start of the log, whatever the timeline: PostgreSQL's XLogSegNo.
@@ -92,17 +92,19 @@ func SegmentNumber(tli TimelineID, number uint64, size SegmentSize) Segment {
 	}
 }
 
-// SegmentForLSN is the segment that holds the byte at lsn. An lsn at the very start of a segment belongs to that segment.
+// SegmentForLSN is the segment that holds the byte at lsn. An lsn at the very start of a segment belongs to that
+// segment.
 //
-// This is what pg_walfile_name returns from PostgreSQL 17 on. Before, it returned the previous segment for an lsn at the
-// start of one; use SegmentEndingAt for that.
+// This is what pg_walfile_name returns from PostgreSQL 17 on. Before, it returned the previous segment for an lsn at
+// the start of one; use SegmentEndingAt for that.
 func SegmentForLSN(tli TimelineID, lsn LSN, size SegmentSize) Segment {
 	return SegmentNumber(tli, uint64(lsn)/uint64(size), size)
 }
 
-// SegmentEndingAt is the segment that holds the last byte before lsn: the one that must be archived for everything up to lsn
-// to be recoverable. It differs from SegmentForLSN when lsn is the very start of a segment, which is where pg_switch_wal
-// and pg_backup_stop often end. pg_walfile_name worked like this up to PostgreSQL 16. For lsn 0 it is segment 0.
+// SegmentEndingAt is the segment that holds the last byte before lsn: the one that must be archived for everything up
+// to lsn to be recoverable. It differs from SegmentForLSN when lsn is the very start of a segment, which is where
+// pg_switch_wal and pg_backup_stop often end. pg_walfile_name worked like this up to PostgreSQL 16. For lsn 0 it is
+// segment 0.
 func SegmentEndingAt(tli TimelineID, lsn LSN, size SegmentSize) Segment {
 	if lsn == 0 {
 		return Segment{Timeline: tli}
@@ -122,8 +124,8 @@ func (s Segment) EndLSN(size SegmentSize) LSN {
 	return start + LSN(size)
 }
 
-// Next is the following segment on the same timeline. After the last one of the address space, which no server reaches,
-// comes segment 0.
+// Next is the following segment on the same timeline. After the last one of the address space, which no server
+// reaches, comes segment 0.
 func (s Segment) Next(size SegmentSize) Segment {
 	return SegmentNumber(s.Timeline, s.Number(size)+1, size)
 }

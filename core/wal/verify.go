@@ -13,7 +13,8 @@ var (
 	ErrWrongVersion = errors.New("WAL of another PostgreSQL version")
 	// ErrWrongSize means the file is not as long as a segment of this cluster.
 	ErrWrongSize = errors.New("wrong size of WAL segment")
-	// ErrAddressMismatch means the content belongs under another name, as in a recycled segment that was never written to.
+	// ErrAddressMismatch means the content belongs under another name, as in a recycled segment that was never
+	// written to.
 	ErrAddressMismatch = errors.New("content and name of the WAL segment differ")
 )
 
@@ -25,8 +26,8 @@ type Expect struct {
 	SegmentSize SegmentSize
 }
 
-// VerifyError says why a file is not the segment its name promises. Its chain holds one of ErrNotWAL, ErrWrongCluster,
-// ErrWrongVersion, ErrWrongSize or ErrAddressMismatch.
+// VerifyError says why a file is not the segment its name promises. Its chain holds one of ErrNotWAL,
+// ErrWrongCluster, ErrWrongVersion, ErrWrongSize or ErrAddressMismatch.
 type VerifyError struct {
 	Name FileName
 	// Header is what the first page says; zero when it could not be decoded.
@@ -43,9 +44,9 @@ func (e *VerifyError) Error() string { return fmt.Sprintf("%s: %v; %s", e.Name, 
 // Unwrap gives the reason.
 func (e *VerifyError) Unwrap() error { return e.Reason }
 
-// Verify checks a segment that is about to be archived: page holds at least its first PageHeaderSize bytes (fewer only when
-// the file is shorter), size is the length of the whole file in bytes, decompressed. It returns the decoded header, or a
-// *VerifyError.
+// Verify checks a segment that is about to be archived: page holds at least its first PageHeaderSize bytes (fewer
+// only when the file is shorter), size is the length of the whole file in bytes, decompressed. It returns the decoded
+// header, or a *VerifyError.
 //
 // A partial segment may be shorter than a segment, and empty or still zero at its start; the header is then zero.
 // History files and backup labels are text: for them Verify checks nothing and returns a zero header.
@@ -73,7 +74,8 @@ func Verify(page []byte, size int64, name FileName, expect Expect) (PageHeader, 
 	return header, nil
 }
 
-// compare looks for the most telling difference first: a file of another cluster usually differs in everything else too.
+// compare looks for the most telling difference first: a file of another cluster usually differs in everything else
+// too.
 func compare(h PageHeader, size int64, segment Segment, partial bool, expect Expect) (reason error, advice string) {
 	if expect.SystemID != 0 && h.SystemID != expect.SystemID {
 		return fmt.Errorf("%w: its system identifier is %s, this server's is %s", ErrWrongCluster, h.SystemID, expect.SystemID),
