@@ -138,7 +138,7 @@ func (x Diagnostic_Severity) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Diagnostic_Severity.Descriptor instead.
 func (Diagnostic_Severity) EnumDescriptor() ([]byte, []int) {
-	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{12, 0}
+	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{14, 0}
 }
 
 type GetInfoRequest struct {
@@ -750,6 +750,95 @@ func (x *OpenResponse) GetDiagnostics() []*Diagnostic {
 	return nil
 }
 
+type CancelRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	// The `op` of the calls.
+	Op            string `protobuf:"bytes,2,opt,name=op,proto3" json:"op,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelRequest) Reset() {
+	*x = CancelRequest{}
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelRequest) ProtoMessage() {}
+
+func (x *CancelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
+func (*CancelRequest) Descriptor() ([]byte, []int) {
+	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CancelRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *CancelRequest) GetOp() string {
+	if x != nil {
+		return x.Op
+	}
+	return ""
+}
+
+type CancelResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelResponse) Reset() {
+	*x = CancelResponse{}
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelResponse) ProtoMessage() {}
+
+func (x *CancelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
+func (*CancelResponse) Descriptor() ([]byte, []int) {
+	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
+}
+
 type CloseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
@@ -759,7 +848,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[10]
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -771,7 +860,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[10]
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -784,7 +873,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
+	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CloseRequest) GetInstance() string {
@@ -802,7 +891,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -814,7 +903,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -827,7 +916,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
+	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 // Diagnostic is something a person should know, with what to do about it.
@@ -850,7 +939,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -862,7 +951,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -875,7 +964,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
+	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Diagnostic) GetSeverity() Diagnostic_Severity {
@@ -935,7 +1024,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -947,7 +1036,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -960,7 +1049,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
+	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Event) GetKind() isEvent_Kind {
@@ -1028,7 +1117,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1040,7 +1129,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1053,7 +1142,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
+	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 // Progress counts what is done since the call began. Zero totals mean "not known yet".
@@ -1071,7 +1160,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1083,7 +1172,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1096,7 +1185,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Progress) GetBytesDone() int64 {
@@ -1145,7 +1234,7 @@ type Log struct {
 
 func (x *Log) Reset() {
 	*x = Log{}
-	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +1246,7 @@ func (x *Log) String() string {
 func (*Log) ProtoMessage() {}
 
 func (x *Log) ProtoReflect() protoreflect.Message {
-	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_barman_plugin_v1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +1259,7 @@ func (x *Log) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Log.ProtoReflect.Descriptor instead.
 func (*Log) Descriptor() ([]byte, []int) {
-	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_barman_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Log) GetLevel() string {
@@ -1244,7 +1333,11 @@ const file_barman_plugin_v1_plugin_proto_rawDesc = "" +
 	"\bwork_dir\x18\x04 \x01(\tR\aworkDir\"j\n" +
 	"\fOpenResponse\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12>\n" +
-	"\vdiagnostics\x18\x02 \x03(\v2\x1c.barman.plugin.v1.DiagnosticR\vdiagnostics\"*\n" +
+	"\vdiagnostics\x18\x02 \x03(\v2\x1c.barman.plugin.v1.DiagnosticR\vdiagnostics\";\n" +
+	"\rCancelRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x0e\n" +
+	"\x02op\x18\x02 \x01(\tR\x02op\"\x10\n" +
+	"\x0eCancelResponse\"*\n" +
 	"\fCloseRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\"\x0f\n" +
 	"\rCloseResponse\"\xa1\x02\n" +
@@ -1278,12 +1371,13 @@ const file_barman_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x05label\x18\x05 \x01(\tR\x05label\"5\n" +
 	"\x03Log\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\tR\x05level\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage2\x92\x03\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage2\xdf\x03\n" +
 	"\x06Plugin\x12N\n" +
 	"\aGetInfo\x12 .barman.plugin.v1.GetInfoRequest\x1a!.barman.plugin.v1.GetInfoResponse\x12T\n" +
 	"\tGetSchema\x12\".barman.plugin.v1.GetSchemaRequest\x1a#.barman.plugin.v1.GetSchemaResponse\x12Q\n" +
 	"\bValidate\x12!.barman.plugin.v1.ValidateRequest\x1a\".barman.plugin.v1.ValidateResponse\x12E\n" +
-	"\x04Open\x12\x1d.barman.plugin.v1.OpenRequest\x1a\x1e.barman.plugin.v1.OpenResponse\x12H\n" +
+	"\x04Open\x12\x1d.barman.plugin.v1.OpenRequest\x1a\x1e.barman.plugin.v1.OpenResponse\x12K\n" +
+	"\x06Cancel\x12\x1f.barman.plugin.v1.CancelRequest\x1a .barman.plugin.v1.CancelResponse\x12H\n" +
 	"\x05Close\x12\x1e.barman.plugin.v1.CloseRequest\x1a\x1f.barman.plugin.v1.CloseResponseB>Z<github.com/barman-go/barman/sdk/pb/barman/plugin/v1;pluginv1b\x06proto3"
 
 var (
@@ -1299,7 +1393,7 @@ func file_barman_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_barman_plugin_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_barman_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_barman_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_barman_plugin_v1_plugin_proto_goTypes = []any{
 	(Attribute_Type)(0),       // 0: barman.plugin.v1.Attribute.Type
 	(Diagnostic_Severity)(0),  // 1: barman.plugin.v1.Diagnostic.Severity
@@ -1313,36 +1407,40 @@ var file_barman_plugin_v1_plugin_proto_goTypes = []any{
 	(*ValidateResponse)(nil),  // 9: barman.plugin.v1.ValidateResponse
 	(*OpenRequest)(nil),       // 10: barman.plugin.v1.OpenRequest
 	(*OpenResponse)(nil),      // 11: barman.plugin.v1.OpenResponse
-	(*CloseRequest)(nil),      // 12: barman.plugin.v1.CloseRequest
-	(*CloseResponse)(nil),     // 13: barman.plugin.v1.CloseResponse
-	(*Diagnostic)(nil),        // 14: barman.plugin.v1.Diagnostic
-	(*Event)(nil),             // 15: barman.plugin.v1.Event
-	(*Heartbeat)(nil),         // 16: barman.plugin.v1.Heartbeat
-	(*Progress)(nil),          // 17: barman.plugin.v1.Progress
-	(*Log)(nil),               // 18: barman.plugin.v1.Log
+	(*CancelRequest)(nil),     // 12: barman.plugin.v1.CancelRequest
+	(*CancelResponse)(nil),    // 13: barman.plugin.v1.CancelResponse
+	(*CloseRequest)(nil),      // 14: barman.plugin.v1.CloseRequest
+	(*CloseResponse)(nil),     // 15: barman.plugin.v1.CloseResponse
+	(*Diagnostic)(nil),        // 16: barman.plugin.v1.Diagnostic
+	(*Event)(nil),             // 17: barman.plugin.v1.Event
+	(*Heartbeat)(nil),         // 18: barman.plugin.v1.Heartbeat
+	(*Progress)(nil),          // 19: barman.plugin.v1.Progress
+	(*Log)(nil),               // 20: barman.plugin.v1.Log
 }
 var file_barman_plugin_v1_plugin_proto_depIdxs = []int32{
 	4,  // 0: barman.plugin.v1.GetInfoResponse.tools:type_name -> barman.plugin.v1.Tool
 	7,  // 1: barman.plugin.v1.GetSchemaResponse.attributes:type_name -> barman.plugin.v1.Attribute
 	0,  // 2: barman.plugin.v1.Attribute.type:type_name -> barman.plugin.v1.Attribute.Type
-	14, // 3: barman.plugin.v1.ValidateResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
-	14, // 4: barman.plugin.v1.OpenResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
+	16, // 3: barman.plugin.v1.ValidateResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
+	16, // 4: barman.plugin.v1.OpenResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
 	1,  // 5: barman.plugin.v1.Diagnostic.severity:type_name -> barman.plugin.v1.Diagnostic.Severity
-	17, // 6: barman.plugin.v1.Event.progress:type_name -> barman.plugin.v1.Progress
-	18, // 7: barman.plugin.v1.Event.log:type_name -> barman.plugin.v1.Log
-	16, // 8: barman.plugin.v1.Event.heartbeat:type_name -> barman.plugin.v1.Heartbeat
+	19, // 6: barman.plugin.v1.Event.progress:type_name -> barman.plugin.v1.Progress
+	20, // 7: barman.plugin.v1.Event.log:type_name -> barman.plugin.v1.Log
+	18, // 8: barman.plugin.v1.Event.heartbeat:type_name -> barman.plugin.v1.Heartbeat
 	2,  // 9: barman.plugin.v1.Plugin.GetInfo:input_type -> barman.plugin.v1.GetInfoRequest
 	5,  // 10: barman.plugin.v1.Plugin.GetSchema:input_type -> barman.plugin.v1.GetSchemaRequest
 	8,  // 11: barman.plugin.v1.Plugin.Validate:input_type -> barman.plugin.v1.ValidateRequest
 	10, // 12: barman.plugin.v1.Plugin.Open:input_type -> barman.plugin.v1.OpenRequest
-	12, // 13: barman.plugin.v1.Plugin.Close:input_type -> barman.plugin.v1.CloseRequest
-	3,  // 14: barman.plugin.v1.Plugin.GetInfo:output_type -> barman.plugin.v1.GetInfoResponse
-	6,  // 15: barman.plugin.v1.Plugin.GetSchema:output_type -> barman.plugin.v1.GetSchemaResponse
-	9,  // 16: barman.plugin.v1.Plugin.Validate:output_type -> barman.plugin.v1.ValidateResponse
-	11, // 17: barman.plugin.v1.Plugin.Open:output_type -> barman.plugin.v1.OpenResponse
-	13, // 18: barman.plugin.v1.Plugin.Close:output_type -> barman.plugin.v1.CloseResponse
-	14, // [14:19] is the sub-list for method output_type
-	9,  // [9:14] is the sub-list for method input_type
+	12, // 13: barman.plugin.v1.Plugin.Cancel:input_type -> barman.plugin.v1.CancelRequest
+	14, // 14: barman.plugin.v1.Plugin.Close:input_type -> barman.plugin.v1.CloseRequest
+	3,  // 15: barman.plugin.v1.Plugin.GetInfo:output_type -> barman.plugin.v1.GetInfoResponse
+	6,  // 16: barman.plugin.v1.Plugin.GetSchema:output_type -> barman.plugin.v1.GetSchemaResponse
+	9,  // 17: barman.plugin.v1.Plugin.Validate:output_type -> barman.plugin.v1.ValidateResponse
+	11, // 18: barman.plugin.v1.Plugin.Open:output_type -> barman.plugin.v1.OpenResponse
+	13, // 19: barman.plugin.v1.Plugin.Cancel:output_type -> barman.plugin.v1.CancelResponse
+	15, // 20: barman.plugin.v1.Plugin.Close:output_type -> barman.plugin.v1.CloseResponse
+	15, // [15:21] is the sub-list for method output_type
+	9,  // [9:15] is the sub-list for method input_type
 	9,  // [9:9] is the sub-list for extension type_name
 	9,  // [9:9] is the sub-list for extension extendee
 	0,  // [0:9] is the sub-list for field type_name
@@ -1353,7 +1451,7 @@ func file_barman_plugin_v1_plugin_proto_init() {
 	if File_barman_plugin_v1_plugin_proto != nil {
 		return
 	}
-	file_barman_plugin_v1_plugin_proto_msgTypes[13].OneofWrappers = []any{
+	file_barman_plugin_v1_plugin_proto_msgTypes[15].OneofWrappers = []any{
 		(*Event_Progress)(nil),
 		(*Event_Log)(nil),
 		(*Event_Heartbeat)(nil),
@@ -1364,7 +1462,7 @@ func file_barman_plugin_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_barman_plugin_v1_plugin_proto_rawDesc), len(file_barman_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,6 +33,7 @@ const (
 	Plugin_GetSchema_FullMethodName = "/barman.plugin.v1.Plugin/GetSchema"
 	Plugin_Validate_FullMethodName  = "/barman.plugin.v1.Plugin/Validate"
 	Plugin_Open_FullMethodName      = "/barman.plugin.v1.Plugin/Open"
+	Plugin_Cancel_FullMethodName    = "/barman.plugin.v1.Plugin/Cancel"
 	Plugin_Close_FullMethodName     = "/barman.plugin.v1.Plugin/Close"
 )
 
@@ -52,6 +53,11 @@ type PluginClient interface {
 	Validate(ctx context.Context, in *ValidateRequest, opts ...grpc.CallOption) (*ValidateResponse, error)
 	// Open creates an instance for one server. The host may open several instances with different configurations.
 	Open(ctx context.Context, in *OpenRequest, opts ...grpc.CallOption) (*OpenResponse, error)
+	// Cancel ends the running calls of an operation and answers when they have ended and every tool that they started is
+	// gone. The host calls it after it has cancelled a call, because a cancelled gRPC call ends on the host's side at once,
+	// while the plugin is still stopping its tools. No such call is not an error. A plugin without this rpc is not waited
+	// for.
+	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
 	// Close forgets an instance and stops whatever it still runs. Closing an unknown instance is not an error.
 	Close(ctx context.Context, in *CloseRequest, opts ...grpc.CallOption) (*CloseResponse, error)
 }
@@ -104,6 +110,16 @@ func (c *pluginClient) Open(ctx context.Context, in *OpenRequest, opts ...grpc.C
 	return out, nil
 }
 
+func (c *pluginClient) Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelResponse)
+	err := c.cc.Invoke(ctx, Plugin_Cancel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *pluginClient) Close(ctx context.Context, in *CloseRequest, opts ...grpc.CallOption) (*CloseResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CloseResponse)
@@ -130,6 +146,11 @@ type PluginServer interface {
 	Validate(context.Context, *ValidateRequest) (*ValidateResponse, error)
 	// Open creates an instance for one server. The host may open several instances with different configurations.
 	Open(context.Context, *OpenRequest) (*OpenResponse, error)
+	// Cancel ends the running calls of an operation and answers when they have ended and every tool that they started is
+	// gone. The host calls it after it has cancelled a call, because a cancelled gRPC call ends on the host's side at once,
+	// while the plugin is still stopping its tools. No such call is not an error. A plugin without this rpc is not waited
+	// for.
+	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
 	// Close forgets an instance and stops whatever it still runs. Closing an unknown instance is not an error.
 	Close(context.Context, *CloseRequest) (*CloseResponse, error)
 	mustEmbedUnimplementedPluginServer()
@@ -153,6 +174,9 @@ func (UnimplementedPluginServer) Validate(context.Context, *ValidateRequest) (*V
 }
 func (UnimplementedPluginServer) Open(context.Context, *OpenRequest) (*OpenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Open not implemented")
+}
+func (UnimplementedPluginServer) Cancel(context.Context, *CancelRequest) (*CancelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Cancel not implemented")
 }
 func (UnimplementedPluginServer) Close(context.Context, *CloseRequest) (*CloseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Close not implemented")
@@ -250,6 +274,24 @@ func _Plugin_Open_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Plugin_Cancel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).Cancel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_Cancel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).Cancel(ctx, req.(*CancelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Plugin_Close_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CloseRequest)
 	if err := dec(in); err != nil {
@@ -290,6 +332,10 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Open",
 			Handler:    _Plugin_Open_Handler,
+		},
+		{
+			MethodName: "Cancel",
+			Handler:    _Plugin_Cancel_Handler,
 		},
 		{
 			MethodName: "Close",

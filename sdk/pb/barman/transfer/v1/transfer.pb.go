@@ -514,8 +514,10 @@ func (x *CheckRequest) GetServerVersion() int32 {
 }
 
 type CheckResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Rows          []*CheckRow            `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Rows  []*CheckRow            `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	// Any error here means that the probing itself failed; a failed probe is a row.
+	Diagnostics   []*v1.Diagnostic `protobuf:"bytes,2,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -553,6 +555,13 @@ func (*CheckResponse) Descriptor() ([]byte, []int) {
 func (x *CheckResponse) GetRows() []*CheckRow {
 	if x != nil {
 		return x.Rows
+	}
+	return nil
+}
+
+func (x *CheckResponse) GetDiagnostics() []*v1.Diagnostic {
+	if x != nil {
+		return x.Diagnostics
 	}
 	return nil
 }
@@ -2585,9 +2594,10 @@ const file_barman_transfer_v1_transfer_proto_rawDesc = "" +
 	"\x0eremote_command\x18\x02 \x03(\tR\rremoteCommand\x12\x1a\n" +
 	"\bconninfo\x18\x03 \x01(\tR\bconninfo\x12\x1a\n" +
 	"\bpassword\x18\x04 \x01(\tR\bpassword\x12%\n" +
-	"\x0eserver_version\x18\x05 \x01(\x05R\rserverVersion\"A\n" +
+	"\x0eserver_version\x18\x05 \x01(\x05R\rserverVersion\"\x81\x01\n" +
 	"\rCheckResponse\x120\n" +
-	"\x04rows\x18\x01 \x03(\v2\x1c.barman.transfer.v1.CheckRowR\x04rows\"g\n" +
+	"\x04rows\x18\x01 \x03(\v2\x1c.barman.transfer.v1.CheckRowR\x04rows\x12>\n" +
+	"\vdiagnostics\x18\x02 \x03(\v2\x1c.barman.plugin.v1.DiagnosticR\vdiagnostics\"g\n" +
 	"\bCheckRow\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12\x0e\n" +
 	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x12\n" +
@@ -2829,62 +2839,63 @@ var file_barman_transfer_v1_transfer_proto_goTypes = []any{
 	(*RestoreBackupRequest)(nil),  // 30: barman.transfer.v1.RestoreBackupRequest
 	(*RestoreBackupResponse)(nil), // 31: barman.transfer.v1.RestoreBackupResponse
 	(*RestoreBackupResult)(nil),   // 32: barman.transfer.v1.RestoreBackupResult
-	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
-	(*v1.Event)(nil),              // 34: barman.plugin.v1.Event
-	(*v1.Diagnostic)(nil),         // 35: barman.plugin.v1.Diagnostic
+	(*v1.Diagnostic)(nil),         // 33: barman.plugin.v1.Diagnostic
+	(*timestamppb.Timestamp)(nil), // 34: google.protobuf.Timestamp
+	(*v1.Event)(nil),              // 35: barman.plugin.v1.Event
 }
 var file_barman_transfer_v1_transfer_proto_depIdxs = []int32{
 	0,  // 0: barman.transfer.v1.DescribeResponse.mode:type_name -> barman.transfer.v1.DescribeResponse.Mode
 	9,  // 1: barman.transfer.v1.CheckResponse.rows:type_name -> barman.transfer.v1.CheckRow
-	1,  // 2: barman.transfer.v1.CopyRequest.direction:type_name -> barman.transfer.v1.CopyRequest.Direction
-	12, // 3: barman.transfer.v1.CopyRequest.items:type_name -> barman.transfer.v1.Item
-	11, // 4: barman.transfer.v1.CopyRequest.retry:type_name -> barman.transfer.v1.Retry
-	2,  // 5: barman.transfer.v1.Item.kind:type_name -> barman.transfer.v1.Item.Kind
-	3,  // 6: barman.transfer.v1.Item.reuse:type_name -> barman.transfer.v1.Item.Reuse
-	33, // 7: barman.transfer.v1.Item.safe_horizon:type_name -> google.protobuf.Timestamp
-	34, // 8: barman.transfer.v1.CopyResponse.event:type_name -> barman.plugin.v1.Event
-	14, // 9: barman.transfer.v1.CopyResponse.result:type_name -> barman.transfer.v1.CopyResult
-	35, // 10: barman.transfer.v1.CopyResponse.failure:type_name -> barman.plugin.v1.Diagnostic
-	15, // 11: barman.transfer.v1.CopyResult.items:type_name -> barman.transfer.v1.ItemStats
-	35, // 12: barman.transfer.v1.ReadFileResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
-	19, // 13: barman.transfer.v1.ApplyFilesRequest.changes:type_name -> barman.transfer.v1.FileChange
-	4,  // 14: barman.transfer.v1.FileChange.action:type_name -> barman.transfer.v1.FileChange.Action
-	35, // 15: barman.transfer.v1.ApplyFilesResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
-	23, // 16: barman.transfer.v1.StatResponse.paths:type_name -> barman.transfer.v1.PathInfo
-	35, // 17: barman.transfer.v1.StatResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
-	33, // 18: barman.transfer.v1.PathInfo.modified:type_name -> google.protobuf.Timestamp
-	25, // 19: barman.transfer.v1.TakeBackupRequest.tablespaces:type_name -> barman.transfer.v1.Tablespace
-	26, // 20: barman.transfer.v1.TakeBackupRequest.compression:type_name -> barman.transfer.v1.Compression
-	11, // 21: barman.transfer.v1.TakeBackupRequest.retry:type_name -> barman.transfer.v1.Retry
-	34, // 22: barman.transfer.v1.TakeBackupResponse.event:type_name -> barman.plugin.v1.Event
-	28, // 23: barman.transfer.v1.TakeBackupResponse.waiting_for_wal:type_name -> barman.transfer.v1.WaitingForWal
-	29, // 24: barman.transfer.v1.TakeBackupResponse.result:type_name -> barman.transfer.v1.TakeBackupResult
-	35, // 25: barman.transfer.v1.TakeBackupResponse.failure:type_name -> barman.plugin.v1.Diagnostic
-	25, // 26: barman.transfer.v1.RestoreBackupRequest.tablespaces:type_name -> barman.transfer.v1.Tablespace
-	34, // 27: barman.transfer.v1.RestoreBackupResponse.event:type_name -> barman.plugin.v1.Event
-	32, // 28: barman.transfer.v1.RestoreBackupResponse.result:type_name -> barman.transfer.v1.RestoreBackupResult
-	35, // 29: barman.transfer.v1.RestoreBackupResponse.failure:type_name -> barman.plugin.v1.Diagnostic
-	5,  // 30: barman.transfer.v1.Transfer.Describe:input_type -> barman.transfer.v1.DescribeRequest
-	7,  // 31: barman.transfer.v1.Transfer.Check:input_type -> barman.transfer.v1.CheckRequest
-	10, // 32: barman.transfer.v1.Transfer.Copy:input_type -> barman.transfer.v1.CopyRequest
-	16, // 33: barman.transfer.v1.Transfer.ReadFile:input_type -> barman.transfer.v1.ReadFileRequest
-	18, // 34: barman.transfer.v1.Transfer.ApplyFiles:input_type -> barman.transfer.v1.ApplyFilesRequest
-	21, // 35: barman.transfer.v1.Transfer.Stat:input_type -> barman.transfer.v1.StatRequest
-	24, // 36: barman.transfer.v1.Transfer.TakeBackup:input_type -> barman.transfer.v1.TakeBackupRequest
-	30, // 37: barman.transfer.v1.Transfer.RestoreBackup:input_type -> barman.transfer.v1.RestoreBackupRequest
-	6,  // 38: barman.transfer.v1.Transfer.Describe:output_type -> barman.transfer.v1.DescribeResponse
-	8,  // 39: barman.transfer.v1.Transfer.Check:output_type -> barman.transfer.v1.CheckResponse
-	13, // 40: barman.transfer.v1.Transfer.Copy:output_type -> barman.transfer.v1.CopyResponse
-	17, // 41: barman.transfer.v1.Transfer.ReadFile:output_type -> barman.transfer.v1.ReadFileResponse
-	20, // 42: barman.transfer.v1.Transfer.ApplyFiles:output_type -> barman.transfer.v1.ApplyFilesResponse
-	22, // 43: barman.transfer.v1.Transfer.Stat:output_type -> barman.transfer.v1.StatResponse
-	27, // 44: barman.transfer.v1.Transfer.TakeBackup:output_type -> barman.transfer.v1.TakeBackupResponse
-	31, // 45: barman.transfer.v1.Transfer.RestoreBackup:output_type -> barman.transfer.v1.RestoreBackupResponse
-	38, // [38:46] is the sub-list for method output_type
-	30, // [30:38] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	33, // 2: barman.transfer.v1.CheckResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
+	1,  // 3: barman.transfer.v1.CopyRequest.direction:type_name -> barman.transfer.v1.CopyRequest.Direction
+	12, // 4: barman.transfer.v1.CopyRequest.items:type_name -> barman.transfer.v1.Item
+	11, // 5: barman.transfer.v1.CopyRequest.retry:type_name -> barman.transfer.v1.Retry
+	2,  // 6: barman.transfer.v1.Item.kind:type_name -> barman.transfer.v1.Item.Kind
+	3,  // 7: barman.transfer.v1.Item.reuse:type_name -> barman.transfer.v1.Item.Reuse
+	34, // 8: barman.transfer.v1.Item.safe_horizon:type_name -> google.protobuf.Timestamp
+	35, // 9: barman.transfer.v1.CopyResponse.event:type_name -> barman.plugin.v1.Event
+	14, // 10: barman.transfer.v1.CopyResponse.result:type_name -> barman.transfer.v1.CopyResult
+	33, // 11: barman.transfer.v1.CopyResponse.failure:type_name -> barman.plugin.v1.Diagnostic
+	15, // 12: barman.transfer.v1.CopyResult.items:type_name -> barman.transfer.v1.ItemStats
+	33, // 13: barman.transfer.v1.ReadFileResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
+	19, // 14: barman.transfer.v1.ApplyFilesRequest.changes:type_name -> barman.transfer.v1.FileChange
+	4,  // 15: barman.transfer.v1.FileChange.action:type_name -> barman.transfer.v1.FileChange.Action
+	33, // 16: barman.transfer.v1.ApplyFilesResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
+	23, // 17: barman.transfer.v1.StatResponse.paths:type_name -> barman.transfer.v1.PathInfo
+	33, // 18: barman.transfer.v1.StatResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
+	34, // 19: barman.transfer.v1.PathInfo.modified:type_name -> google.protobuf.Timestamp
+	25, // 20: barman.transfer.v1.TakeBackupRequest.tablespaces:type_name -> barman.transfer.v1.Tablespace
+	26, // 21: barman.transfer.v1.TakeBackupRequest.compression:type_name -> barman.transfer.v1.Compression
+	11, // 22: barman.transfer.v1.TakeBackupRequest.retry:type_name -> barman.transfer.v1.Retry
+	35, // 23: barman.transfer.v1.TakeBackupResponse.event:type_name -> barman.plugin.v1.Event
+	28, // 24: barman.transfer.v1.TakeBackupResponse.waiting_for_wal:type_name -> barman.transfer.v1.WaitingForWal
+	29, // 25: barman.transfer.v1.TakeBackupResponse.result:type_name -> barman.transfer.v1.TakeBackupResult
+	33, // 26: barman.transfer.v1.TakeBackupResponse.failure:type_name -> barman.plugin.v1.Diagnostic
+	25, // 27: barman.transfer.v1.RestoreBackupRequest.tablespaces:type_name -> barman.transfer.v1.Tablespace
+	35, // 28: barman.transfer.v1.RestoreBackupResponse.event:type_name -> barman.plugin.v1.Event
+	32, // 29: barman.transfer.v1.RestoreBackupResponse.result:type_name -> barman.transfer.v1.RestoreBackupResult
+	33, // 30: barman.transfer.v1.RestoreBackupResponse.failure:type_name -> barman.plugin.v1.Diagnostic
+	5,  // 31: barman.transfer.v1.Transfer.Describe:input_type -> barman.transfer.v1.DescribeRequest
+	7,  // 32: barman.transfer.v1.Transfer.Check:input_type -> barman.transfer.v1.CheckRequest
+	10, // 33: barman.transfer.v1.Transfer.Copy:input_type -> barman.transfer.v1.CopyRequest
+	16, // 34: barman.transfer.v1.Transfer.ReadFile:input_type -> barman.transfer.v1.ReadFileRequest
+	18, // 35: barman.transfer.v1.Transfer.ApplyFiles:input_type -> barman.transfer.v1.ApplyFilesRequest
+	21, // 36: barman.transfer.v1.Transfer.Stat:input_type -> barman.transfer.v1.StatRequest
+	24, // 37: barman.transfer.v1.Transfer.TakeBackup:input_type -> barman.transfer.v1.TakeBackupRequest
+	30, // 38: barman.transfer.v1.Transfer.RestoreBackup:input_type -> barman.transfer.v1.RestoreBackupRequest
+	6,  // 39: barman.transfer.v1.Transfer.Describe:output_type -> barman.transfer.v1.DescribeResponse
+	8,  // 40: barman.transfer.v1.Transfer.Check:output_type -> barman.transfer.v1.CheckResponse
+	13, // 41: barman.transfer.v1.Transfer.Copy:output_type -> barman.transfer.v1.CopyResponse
+	17, // 42: barman.transfer.v1.Transfer.ReadFile:output_type -> barman.transfer.v1.ReadFileResponse
+	20, // 43: barman.transfer.v1.Transfer.ApplyFiles:output_type -> barman.transfer.v1.ApplyFilesResponse
+	22, // 44: barman.transfer.v1.Transfer.Stat:output_type -> barman.transfer.v1.StatResponse
+	27, // 45: barman.transfer.v1.Transfer.TakeBackup:output_type -> barman.transfer.v1.TakeBackupResponse
+	31, // 46: barman.transfer.v1.Transfer.RestoreBackup:output_type -> barman.transfer.v1.RestoreBackupResponse
+	39, // [39:47] is the sub-list for method output_type
+	31, // [31:39] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_barman_transfer_v1_transfer_proto_init() }
