@@ -1,0 +1,272 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/fsx"
+	"github.com/barman-go/barman/core/postgres"
+	"github.com/barman-go/barman/core/report"
+	"github.com/barman-go/barman/sdk/transfer"
+)
+
+// What is not copied. PostgreSQL manual, chapter "Continuous Archiving and Point-in-Time Recovery", section "Making a
+// Base Backup Using the Low Level API", lists what may be left out; logs are not part of the cluster.
+var (
+	pgdataExclude = []string{"/pg_log/*", "/log/*", "/pg_xlog/*", "/pg_wal/*", "/global/pg_control"}
+	alwaysExclude = []string{
+		"pgsql_tmp*", "postgresql.auto.conf.tmp", "current_logfiles.tmp", "pg_internal.init", "postmaster.pid",
+		"postmaster.opts", "recovery.conf", "standby.signal",
+		// temporary relations: t<backend>_<relfilenode>
+		"**/[0-9]*/t[0-9]*_[0-9]*",
+		"pg_dynshmem/*", "pg_notify/*", "pg_replslot/*", "pg_serial/*", "pg_stat_tmp/*", "pg_snapshots/*", "pg_subtrans/*",
+	}
+)
+
+// copyBackup takes a backup file by file, inside a backup session.
+func (s *session) copyBackup(ctx context.Context, t transfer.FileCopier) error {
+	pg, err := s.conn.StartBackup(ctx, fmt.Sprintf("Barman backup %s %s", s.Server, s.info.ID), s.ImmediateCheckpoint)
+	if err != nil {
+		return failed(actionIssue, err)
+	}
+	// Ending the session is what makes PostgreSQL leave backup mode, on every way out of here.
+	defer pg.Abort()
+	start := pg.Start()
+	b := s.info
+	b.BeginTime, b.BeginLSN, b.Timeline = start.Time, start.LSN, start.Timeline
+	b.BeginWAL, b.BeginOffset = start.WAL, catalog.Int(int64(start.Offset))
+	if err := s.started(); err != nil {
+		return failed(actionIssue, err)
+	}
+
+	alive, done := pg.Keepalive(ctx, s.Keepalive)
+	defer done()
+	if err := s.copyFiles(alive, t); err != nil {
+		if cause := context.Cause(alive); cause != nil && ctx.Err() == nil {
+			err = fmt.Errorf("the connection to PostgreSQL was lost during the backup: %w", cause)
+		}
+		s.Out.Error("The backup has failed %s", actionCopy)
+		return failed(actionCopy, err)
+	}
+	s.Out.Info("Asking PostgreSQL server to finalize the backup.")
+	stop, err := s.stop(ctx, pg)
+	if err != nil {
+		return failed(actionStop, err)
+	}
+	return failed(actionLabel, s.stopped(ctx, stop))
+}
+
+// stop ends the backup. On a standby PostgreSQL waits until its primary has moved on to another segment.
+func (s *session) stop(ctx context.Context, pg *postgres.Backup) (postgres.StopPoint, error) {
+	if s.Primary == nil {
+		return pg.Stop(ctx)
+	}
+	if standby, err := s.conn.InRecovery(ctx); err != nil || !standby {
+		if err == nil {
+			s.Out.Warning("'primary_conninfo' is set but 'conninfo' does not point to a standby server. Ignoring 'primary_conninfo'.")
+		}
+		return pg.Stop(ctx)
+	}
+	primary, err := postgres.Connect(ctx, *s.Primary, "barman")
+	if err != nil {
+		return postgres.StopPoint{}, fmt.Errorf("connect to the primary: %w", err)
+	}
+	defer primary.Close()
+	policy := postgres.DefaultSwitchPolicy()
+	policy.CheckpointAfter = s.PrimaryCheckpointTimeout
+	policy.OnEvent = func(event, closed string) { s.Log.Info("primary", "event", event, "wal", closed) }
+	return pg.StopOnStandby(ctx, primary, policy)
+}
+
+// stopped records the end of the backup and writes its label.
+func (s *session) stopped(ctx context.Context, stop postgres.StopPoint) error {
+	b := s.info
+	b.EndTime, b.EndLSN, b.Timeline = stop.Time, stop.LSN, stop.Timeline
+	b.EndWAL, b.EndOffset = stop.WAL, catalog.Int(int64(stop.Offset))
+	b.BackupLabel = stop.Label
+	label := filepath.Join(s.Catalog.Layout.DataPath(b.ID), "backup_label")
+	if err := fsx.WriteFile(label, []byte(stop.Label), 0o600); err != nil {
+		return err
+	}
+	// The closing segment is archived only once PostgreSQL has moved on from it.
+	if _, err := s.conn.SwitchWAL(ctx); err != nil && !errors.Is(err, postgres.ErrInRecovery) {
+		s.Log.Warn("cannot switch WAL", "server", s.Server, "error", err)
+	}
+	return s.Catalog.Save(b)
+}
+
+func (s *session) copyFiles(ctx context.Context, t transfer.FileCopier) error {
+	s.copyStart = s.Now()
+	via, jobs := "rsync/SSH", ""
+	direction := transfer.Fetch
+	if len(s.Remote) == 0 {
+		via, direction = "local rsync", transfer.Local
+	}
+	if s.Method != "rsync" && s.Method != "local-rsync" {
+		via = s.Method
+	}
+	if s.Workers > 1 {
+		jobs = fmt.Sprintf(" (%d jobs)", s.Workers)
+	}
+	s.Out.Info("Starting backup copy via %s for %s%s", via, s.info.ID, jobs)
+	s.warnExternalFiles()
+	items, err := s.items()
+	if err != nil {
+		return err
+	}
+	res, err := t.Copy(ctx, transfer.Plan{
+		Op: s.info.ID, Direction: direction, Items: items, Workers: max(s.Workers, 1), Remote: s.Remote,
+		NetworkCompression: s.NetworkCompression, BandwidthLimit: s.BandwidthLimit, Retry: s.Retry,
+		StartBatchSize: s.StartBatchSize, StartBatchPeriod: s.StartBatchPeriod,
+	}, s.Progress)
+	if err != nil {
+		return err
+	}
+	s.info.CopyStats = copyStats(res)
+	s.Out.Info("Copy done (time: %s)", report.Duration(s.Now().Sub(s.copyStart)))
+	return s.Catalog.Save(s.info)
+}
+
+// items is the copy plan: tablespaces, PGDATA, configuration files outside it, and global/pg_control last.
+func (s *session) items() ([]transfer.Item, error) {
+	b, layout := s.info, s.Catalog.Layout
+	data := filepath.Join(layout.BackupPath(b.ID), "data")
+	reuse := s.reusable()
+	var items []transfer.Item
+	pgdata := transfer.Item{
+		Label: "pgdata", Kind: transfer.Directory, Source: b.PGData, Destination: data,
+		Exclude: append(append([]string{}, pgdataExclude...), alwaysExclude...), DeleteExtra: true,
+	}
+	for _, t := range b.Tablespaces {
+		dest := filepath.Join(layout.BackupPath(b.ID), fmt.Sprint(t.OID))
+		item := transfer.Item{
+			Label: t.Name, Kind: transfer.Directory, Source: t.Location, Destination: dest,
+			// A location can be shared by clusters of several versions, each with a directory of its own.
+			Include: []string{fmt.Sprintf("/PG_%d_*", b.Version/10000)}, Exclude: append([]string{"/*"}, alwaysExclude...),
+			BandwidthLimit: s.TablespaceBandwidthLimit[t.Name], DeleteExtra: true,
+		}
+		if reuse != nil && hasTablespace(reuse, t.OID) {
+			s.reuse(&item, reuse, layout.TablespacePath(reuse.ID, t.OID))
+		}
+		items = append(items, item)
+		pgdata.ExcludeAndProtect = append(pgdata.ExcludeAndProtect, fmt.Sprintf("/pg_tblspc/%d", t.OID))
+		if rel, ok := inside(b.PGData, t.Location); ok {
+			pgdata.ExcludeAndProtect = append(pgdata.ExcludeAndProtect, "/"+rel)
+		}
+	}
+	if reuse != nil {
+		s.reuse(&pgdata, reuse, layout.DataPath(reuse.ID))
+	}
+	items = append(items, pgdata)
+	for _, c := range []struct {
+		label, path string
+		optional    bool
+	}{{"config_file", b.ConfigFile, false}, {"hba_file", b.HBAFile, false}, {"ident_file", b.IdentFile, true}} {
+		if _, ok := inside(b.PGData, c.path); ok || c.path == "" {
+			continue
+		}
+		items = append(items, transfer.Item{
+			Label: c.label, Kind: transfer.File, Source: c.path,
+			Destination: filepath.Join(data, filepath.Base(c.path)), Optional: c.optional, Phase: 1,
+		})
+	}
+	// A copy that was interrupted has no control file, so no server can be started on it.
+	items = append(items, transfer.Item{
+		Label: "pg_control", Kind: transfer.File, Source: filepath.Join(b.PGData, "global/pg_control"),
+		Destination: filepath.Join(data, "global/pg_control"), Phase: 2,
+	})
+	return items, os.MkdirAll(data, 0o700)
+}
+
+func (s *session) reuse(item *transfer.Item, from *catalog.BackupInfo, dir string) {
+	// A file that changed while the earlier backup ran, or in the second it began, may look unchanged and differ.
+	item.SafeHorizon = from.BeginTime
+	item.Reuse, item.ReuseDirectory = s.Reuse, dir
+}
+
+// reusable is the backup whose files can be shared, nil when there is none: it must be a finished copy of the same
+// cluster, made file by file, in the same major version.
+func (s *session) reusable() *catalog.BackupInfo {
+	if s.Reuse != transfer.ReuseLink && s.Reuse != transfer.ReuseCopy {
+		return nil
+	}
+	p := s.previous
+	switch {
+	case p == nil:
+		return nil
+	case p.Type() != catalog.TypeRsync, p.SystemID != "" && p.SystemID != s.info.SystemID, p.Version/10000 != s.info.Version/10000:
+		s.Out.Warning("Backup %s cannot be reused: it is of another method, cluster or version. All files are copied.", p.ID)
+		return nil
+	}
+	if _, err := os.Stat(s.Catalog.Layout.DataPath(p.ID)); err != nil {
+		s.Out.Warning("Backup %s cannot be reused: %s. All files are copied.", p.ID, err)
+		return nil
+	}
+	return p
+}
+
+func hasTablespace(b *catalog.BackupInfo, oid uint32) bool {
+	for _, t := range b.Tablespaces {
+		if t.OID == oid {
+			return true
+		}
+	}
+	return false
+}
+
+// inside returns the path of p relative to dir when p lies below dir.
+func inside(dir, p string) (string, bool) {
+	rel, err := filepath.Rel(filepath.Clean(dir), filepath.Clean(p))
+	if err != nil || rel == "." || rel == ".." || strings.HasPrefix(rel, "../") {
+		return "", false
+	}
+	return rel, true
+}
+
+// warnExternalFiles tells about included configuration files that the backup does not hold.
+func (s *session) warnExternalFiles() {
+	var outside []string
+	for _, f := range s.info.IncludedFiles {
+		if _, ok := inside(s.info.PGData, f); !ok {
+			outside = append(outside, f)
+		}
+	}
+	s.warnNotCopied(outside)
+}
+
+func (s *session) warnNotCopied(files []string) {
+	if len(files) == 0 {
+		return
+	}
+	text := fmt.Sprintf("The following configuration files lie outside PGDATA and are not in the backup. Save them yourself:\n\t%s",
+		strings.Join(files, "\n\t"))
+	if s.ExternalConfiguration {
+		s.Log.Debug(text)
+		return
+	}
+	s.Out.Warning("%s", text)
+}
+
+func copyStats(res transfer.CopyResult) catalog.CopyStats {
+	stats := catalog.CopyStats{
+		TotalTime: res.Total.Seconds(), CopyTime: res.Copy.Seconds(), AnalysisTime: res.Analysis.Seconds(),
+		NumberOfWorkers: res.Workers,
+	}
+	for _, item := range res.Items {
+		stats.SerializedCopyTime += item.SerializedCopy.Seconds()
+		stats.AnalysisTimePerItem = append(stats.AnalysisTimePerItem, itemTime(item.Label, item.Analysis))
+		stats.CopyTimePerItem = append(stats.CopyTimePerItem, itemTime(item.Label, item.Copy))
+		stats.SerializedCopyTimePerItem = append(stats.SerializedCopyTimePerItem, itemTime(item.Label, item.SerializedCopy))
+	}
+	return stats
+}
+
+func itemTime(label string, d time.Duration) catalog.ItemTime {
+	return catalog.ItemTime{Item: label, Seconds: d.Seconds()}
+}

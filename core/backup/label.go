@@ -1,0 +1,50 @@
+package backup
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/barman-go/barman/core/wal"
+)
+
+// Label is what a backup_label file says. PostgreSQL manual, function pg_backup_stop.
+type Label struct {
+	StartLSN wal.LSN
+	StartWAL wal.Segment
+	// StartTime is zero when the text cannot be read in the server's zone.
+	StartTime time.Time
+}
+
+var (
+	// ErrLabel means that a text is not a backup_label.
+	ErrLabel = errors.New("not a backup label")
+
+	labelStart = regexp.MustCompile(`(?m)^START WAL LOCATION: ([0-9A-Fa-f]+/[0-9A-Fa-f]+) \(file ([0-9A-Fa-f]{24})\)`)
+	labelTime  = regexp.MustCompile(`(?m)^START TIME: (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+)`)
+)
+
+// ParseLabel reads the text of a backup_label file.
+func ParseLabel(text string) (Label, error) {
+	m := labelStart.FindStringSubmatch(text)
+	if m == nil {
+		return Label{}, fmt.Errorf("%w: no START WAL LOCATION", ErrLabel)
+	}
+	lsn, err := wal.ParseLSN(m[1])
+	if err != nil {
+		return Label{}, fmt.Errorf("%w: %w", ErrLabel, err)
+	}
+	seg, err := wal.ParseSegment(m[2])
+	if err != nil {
+		return Label{}, fmt.Errorf("%w: %w", ErrLabel, err)
+	}
+	l := Label{StartLSN: lsn, StartWAL: seg}
+	if t := labelTime.FindStringSubmatch(text); t != nil {
+		// The zone is an abbreviation; only those that are unambiguous can be used.
+		if at, err := time.Parse("2006-01-02 15:04:05 MST", t[1]); err == nil && at.Location() == time.UTC {
+			l.StartTime = at
+		}
+	}
+	return l, nil
+}

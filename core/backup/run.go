@@ -1,0 +1,279 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/fsx"
+	"github.com/barman-go/barman/core/postgres"
+	"github.com/barman-go/barman/core/report"
+	"github.com/barman-go/barman/sdk/transfer"
+)
+
+// Run takes a backup and returns its catalog entry. When the error is not nil the entry, if there is one, is FAILED and
+// the reason was reported.
+func (r *Runner) Run(ctx context.Context) (*catalog.BackupInfo, error) {
+	s, err := r.begin()
+	if err != nil {
+		return nil, err
+	}
+	err = s.take(ctx)
+	if err != nil {
+		s.fail(ctx, err)
+	} else if r.Wait {
+		s.wait(ctx)
+	}
+	// Hooks that follow a backup run whatever became of it, also when the user has interrupted it.
+	r.Hooks.Post(context.WithoutCancel(ctx), s.info)
+	return s.info, err
+}
+
+// begin makes the directories and the catalog entry.
+func (r *Runner) begin() (*session, error) {
+	for _, dir := range r.Catalog.Layout.Directories() {
+		if err := fsx.MkdirAll(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("failed to create %s directory: %w", dir, err)
+		}
+	}
+	backups, err := r.Catalog.List()
+	if err != nil {
+		return nil, err
+	}
+	id, err := r.Catalog.NewID(r.Now())
+	if err != nil {
+		return nil, err
+	}
+	s := &session{Runner: r, info: catalog.NewBackupInfo(id, r.Server, r.mode())}
+	s.info.BackupName = r.Name
+	s.previous = backups.Previous(id, catalog.Usable...)
+	if err := r.Catalog.Save(s.info); err != nil {
+		return nil, err
+	}
+	r.Out.Info("Starting backup using %s method for server %s in %s", s.info.Mode, r.Server, r.Catalog.Layout.BackupPath(id))
+	return s, nil
+}
+
+// mode is one of those that Barman knows: other programs refuse a catalog with an unknown one.
+func (r *Runner) mode() catalog.Mode {
+	if r.Transfer.Describe().Mode == transfer.SelfContained {
+		return catalog.ModePostgres
+	}
+	return catalog.ModeRsyncConcurrent
+}
+
+// take does everything between the entry and WAITING_FOR_WALS.
+func (s *session) take(ctx context.Context) error {
+	if err := s.Hooks.Pre(ctx, s.info); err != nil {
+		return failed(actionStart, err)
+	}
+	if err := s.connect(ctx); err != nil {
+		return failed(actionIssue, err)
+	}
+	defer s.conn.Close()
+	if err := s.collectFacts(ctx); err != nil {
+		return failed(actionIssue, err)
+	}
+	var err error
+	switch t := s.Transfer.(type) {
+	case transfer.FileCopier:
+		err = s.copyBackup(ctx, t)
+	case transfer.BackupTaker:
+		err = s.takeBackup(ctx, t)
+	default:
+		err = failed(actionStart, fmt.Errorf("transfer plugin %s can neither copy files nor take backups", s.Method))
+	}
+	if err != nil {
+		return err
+	}
+	s.restorePoint(ctx)
+	if err := s.finalise(ctx); err != nil {
+		return failed(actionFinalise, err)
+	}
+	s.Out.Info("Backup end at LSN: %s (%s, %08X)", s.info.EndLSN, s.info.EndWAL, s.info.EndOffset.N)
+	s.Out.Info("Backup completed (start time: %s, elapsed time: %s)",
+		report.NaiveTimestamp(s.copyStart), report.Duration(s.Now().Sub(s.copyStart)))
+	return nil
+}
+
+func (s *session) connect(ctx context.Context) (err error) {
+	s.conn, err = postgres.Connect(ctx, s.Conninfo, "barman")
+	return err
+}
+
+// collectFacts notes what describes the server at the start of the backup.
+func (s *session) collectFacts(ctx context.Context) error {
+	f, err := s.conn.Facts(ctx, postgres.FactsOptions{ClusterSize: true})
+	if err != nil {
+		return err
+	}
+	b := s.info
+	b.PGData, b.ConfigFile, b.HBAFile, b.IdentFile = f.DataDirectory, f.ConfigFile, f.HBAFile, f.IdentFile
+	if b.PGData == "" {
+		return fmt.Errorf("%w: the role may not read data_directory; grant it pg_read_all_settings", postgres.ErrPrivileges)
+	}
+	b.IncludedFiles = f.IncludedFiles
+	b.Version, b.SegmentSize, b.SystemID = f.Version.Num, f.SegmentSize, f.SystemID.String()
+	b.DataChecksums, b.SummarizeWAL = f.DataChecksums(), f.SummarizeWAL()
+	if f.ClusterSize != nil {
+		b.ClusterSize = catalog.Int(*f.ClusterSize)
+	}
+	for _, t := range f.Tablespaces {
+		b.Tablespaces = append(b.Tablespaces, catalog.Tablespace{Name: t.Name, OID: t.OID, Location: t.Location})
+	}
+	identity := catalog.Identity{SystemID: b.SystemID, Version: fmt.Sprint(f.Version.Major())}
+	return s.checkIdentity(identity)
+}
+
+// checkIdentity ties the catalog to the cluster of its first backup.
+func (s *session) checkIdentity(now catalog.Identity) error {
+	known, found, err := s.Catalog.Identity()
+	if err != nil {
+		return err
+	}
+	if !found {
+		_, err := s.Catalog.WriteIdentity(now)
+		return err
+	}
+	if known.SystemID != now.SystemID {
+		return fmt.Errorf("the server's system identifier is %s, and the catalog belongs to %s (%s): is conninfo right? "+
+			"For a new cluster use a new server name", now.SystemID, known.SystemID, s.Catalog.Layout.IdentityPath())
+	}
+	return nil
+}
+
+// started records the start of the backup.
+func (s *session) started() error {
+	b := s.info
+	if err := b.SetStatus(catalog.StatusStarted); err != nil {
+		return err
+	}
+	if err := s.Catalog.Save(b); err != nil {
+		return err
+	}
+	where := ""
+	if b.BeginWAL.Timeline != 0 {
+		where = fmt.Sprintf(" (%s, %08X)", b.BeginWAL, b.BeginOffset.N)
+	}
+	s.Out.Info("Backup start at LSN: %s%s", b.BeginLSN, where)
+	if s.previous == nil {
+		s.Out.Info("This is the first backup for server %s", s.Server)
+	}
+	return nil
+}
+
+// restorePoint leaves a name in the WAL by which a recovery can find the end of this backup. Nothing depends on it.
+func (s *session) restorePoint(ctx context.Context) {
+	_, err := s.conn.CreateRestorePoint(ctx, "barman_"+s.info.ID)
+	if err != nil && !errors.Is(err, postgres.ErrInRecovery) {
+		s.Log.Warn("cannot create a restore point", "server", s.Server, "error", err)
+	}
+}
+
+// finalise makes the copy durable and measures it. WAITING_FOR_WALS is recorded last: it promises both.
+func (s *session) finalise(ctx context.Context) error {
+	layout := s.Catalog.Layout
+	dir := layout.BackupPath(s.info.ID)
+	if err := fsx.SyncTree(ctx, dir); err != nil {
+		return err
+	}
+	if err := fsx.SyncDir(layout.Base); err != nil {
+		return err
+	}
+	size, err := fsx.TreeSize(ctx, dir)
+	if err != nil {
+		return err
+	}
+	s.info.Size, s.info.DeduplicatedSize = catalog.Int(size.Bytes), catalog.Int(size.Deduplicated)
+	if s.Reuse == transfer.ReuseLink {
+		ratio := 0.0
+		if size.Bytes > 0 {
+			ratio = 1 - float64(size.Deduplicated)/float64(size.Bytes)
+		}
+		s.Out.Info("Backup size: %s. Actual size on disk: %s (-%s deduplication ratio).",
+			report.Size(size.Bytes), report.Size(size.Deduplicated), report.Percent(ratio))
+	} else {
+		s.Out.Info("Backup size: %s", report.Size(size.Bytes))
+	}
+	if err := s.info.SetStatus(catalog.StatusWaitingForWALs); err != nil {
+		return err
+	}
+	return s.Catalog.Save(s.info)
+}
+
+// fail records and reports the end of a backup that did not succeed. It must work when ctx has ended.
+func (s *session) fail(ctx context.Context, err error) {
+	action, reason := actionStart, err
+	var f *failure
+	if errors.As(err, &f) {
+		action, reason = f.action, f.err
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		// The tool's complaint about its end says less than why it was ended.
+		reason = cause
+	}
+	first, _, _ := strings.Cut(reason.Error(), "\n")
+	if ferr := s.info.Fail(fmt.Sprintf("failure %s (%s)", action, first)); ferr == nil {
+		if serr := s.Catalog.Save(s.info); serr != nil {
+			s.Out.Error("cannot record the failure of backup %s: %s", s.info.ID, serr)
+		}
+	}
+	s.Out.Error("Backup failed %s.\nDETAILS: %s", action, reason)
+}
+
+// waitInterval is the pause between two looks at the archive.
+const waitInterval = 100 * time.Millisecond
+
+// wait archives what comes in until the last segment of the backup is there.
+func (s *session) wait(ctx context.Context) {
+	name := s.info.EndWAL.String()
+	limit := ""
+	if s.WaitTimeout > 0 {
+		limit = fmt.Sprintf(" (max: %d seconds)", int(s.WaitTimeout.Seconds()))
+	}
+	s.Out.Info("Waiting for the WAL file %s from server '%s'%s", name, s.Server, limit)
+	waiting := ctx
+	if s.WaitTimeout > 0 {
+		var cancel context.CancelFunc
+		waiting, cancel = context.WithTimeout(ctx, s.WaitTimeout)
+		defer cancel()
+	}
+	err := s.waitFor(waiting, name)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		s.Out.Info("Got CTRL-C. Continuing without waiting for '%s' to be archived", name)
+	case errors.Is(err, context.DeadlineExceeded):
+		s.Out.Error("The WAL file %s has not been received in %d seconds", name, int(s.WaitTimeout.Seconds()))
+	default:
+		s.Out.Error("%s", err)
+	}
+	// The backup is good whether or not its last segment came while we waited.
+	checked, err := s.WAL.Check(context.WithoutCancel(ctx), s.info.ID)
+	if err != nil {
+		s.Out.Error("%s", err)
+		return
+	}
+	s.info = checked
+}
+
+func (s *session) waitFor(ctx context.Context, name string) error {
+	tick := time.NewTicker(waitInterval)
+	defer tick.Stop()
+	for {
+		if err := s.WAL.Archive(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+		if found, err := s.WAL.Contains(name); err != nil || found {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
