@@ -46,6 +46,9 @@ type Diagnostic struct {
 	Option string
 	// LogOnly: Barman writes it to its log and does not bother the user with it. `config validate` shows it.
 	LogOnly bool
+
+	// masked tells that a secret was removed from Snippet, so that columns no longer match.
+	masked bool
 }
 
 // Error returns the summary with its place. A Diagnostic is an error.
@@ -125,6 +128,9 @@ func (d Diagnostic) Text(color bool) string {
 	if d.Snippet != "" {
 		number := fmt.Sprintf("%5d: ", d.Range.Line)
 		b.WriteString(number + d.Snippet + "\n")
+	}
+	if d.Snippet != "" && !d.masked && d.Range.Column > 0 {
+		number := fmt.Sprintf("%5d: ", d.Range.Line)
 		b.WriteString(strings.Repeat(" ", len(number)) + d.underline() + "\n")
 	}
 	if d.Suggestion != "" {

@@ -103,6 +103,8 @@ type Option struct {
 	EmptyUnsets bool
 	// EmptyAbsent: an empty text is the same as no value at all, so the barman block's value applies.
 	EmptyAbsent bool
+	// UnsetWord is a value that means the same as no value, such as "none".
+	UnsetWord string
 	// Unit is shown in the documentation: "seconds", "kB/s", …
 	Unit string
 	// Area is the part of Barman that the option belongs to; Areas lists them in the order of the documentation.

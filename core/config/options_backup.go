@@ -89,7 +89,7 @@ func backupOptions() []Option {
 			Help: "Threads of backup_compression.",
 		},
 		Option{
-			Name: "encryption", Kind: Choice, Default: "none", Invalid: Warn, Choices: []string{"none", "gpg"},
+			Name: "encryption", Kind: Choice, Default: "none", Invalid: Warn, Choices: []string{"none", "gpg"}, UnsetWord: "none",
 			AppliesTo: "postgres with tar", Help: "Encryption of backups and WAL files.",
 		},
 		Option{
