@@ -211,7 +211,7 @@ func isCompleteLine(line []byte) bool {
 // The new index is complete and durable before it takes the name: a crash leaves the old one or the new one. Nothing is written
 // when every line stays. The caller removes files of dropped records after this returned, never before: a file that is not
 // listed does no harm, a listed one that is missing does.
-func (x *WALIndex) Rewrite(ctx context.Context, keep func(WALRecord) bool) (dropped []WALRecord, bad []*WALLineError, err error) {
+func (x *WALIndex) Rewrite(ctx context.Context, keep func(WALLine) bool) (dropped []WALRecord, bad []*WALLineError, err error) {
 	err = x.locked(ctx, func() error {
 		f, err := x.open(ctx, os.O_RDONLY)
 		if err != nil {
@@ -226,7 +226,7 @@ func (x *WALIndex) Rewrite(ctx context.Context, keep func(WALRecord) bool) (drop
 				bad = append(bad, lineErr)
 			case err != nil:
 				return err
-			case keep(line.WALRecord):
+			case keep(line):
 				kept.Write(bytes.TrimRight(line.Raw, "\r\n"))
 				kept.WriteByte('\n')
 			default:

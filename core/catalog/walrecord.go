@@ -83,6 +83,11 @@ var (
 
 // ParseWALRecord reads one line of three to five fields; compression and encryption may be missing in lines of old versions.
 func ParseWALRecord(line []byte) (WALRecord, error) {
+	parsed, err := parseWALLine(line)
+	return parsed.WALRecord, err
+}
+
+func parseWALLine(line []byte) (WALLine, error) {
 	var fields [5][]byte
 	n := 0
 	for rest := line; ; n++ {
@@ -91,7 +96,7 @@ func ParseWALRecord(line []byte) (WALRecord, error) {
 			break
 		}
 		if n == len(fields) {
-			return WALRecord{}, errFieldCount
+			return WALLine{}, errFieldCount
 		}
 		end := bytes.IndexAny(rest, " \t\r\n\f\v")
 		if end < 0 {
@@ -100,21 +105,21 @@ func ParseWALRecord(line []byte) (WALRecord, error) {
 		fields[n], rest = rest[:end], rest[end:]
 	}
 	if n < 3 {
-		return WALRecord{}, errFieldCount
+		return WALLine{}, errFieldCount
 	}
 	r := WALRecord{Name: string(fields[0]), Compression: formatName(fields[3]), Encryption: formatName(fields[4])}
-	if !wal.IsFileName(r.Name) {
-		return WALRecord{}, fmt.Errorf("%q: %w", r.Name, wal.ErrInvalidName)
+	file, err := wal.ParseFileName(r.Name)
+	if err != nil {
+		return WALLine{}, err
 	}
-	var err error
 	if r.Size, err = strconv.ParseInt(string(fields[1]), 10, 64); err != nil || r.Size < 0 {
-		return WALRecord{}, errSize
+		return WALLine{}, errSize
 	}
 	r.ModTime, err = strconv.ParseFloat(string(fields[2]), 64)
 	if err != nil || math.IsNaN(r.ModTime) || math.IsInf(r.ModTime, 0) {
-		return WALRecord{}, errTime
+		return WALLine{}, errTime
 	}
-	return r, nil
+	return WALLine{WALRecord: r, File: file, Raw: line}, nil
 }
 
 // formatName returns the common names without allocating.
@@ -165,8 +170,7 @@ func ReadWALRecords(r io.Reader, path string) iter.Seq2[WALLine, error] {
 				return
 			}
 			if len(bytes.TrimSpace(text)) > 0 {
-				record, parseErr := ParseWALRecord(text)
-				line := WALLine{WALRecord: record, Raw: text}
+				line, parseErr := parseWALLine(text)
 				if parseErr != nil {
 					parseErr = &WALLineError{Path: path, Line: number, Text: clip(text), Err: parseErr}
 				}
@@ -181,10 +185,11 @@ func ReadWALRecords(r io.Reader, path string) iter.Seq2[WALLine, error] {
 	}
 }
 
-// WALLine is a record and the bytes that it was read from.
+// WALLine is a record with its name taken apart and the bytes that it was read from.
 type WALLine struct {
 	WALRecord
-	Raw []byte
+	File wal.FileName
+	Raw  []byte
 }
 
 // skipLine goes to the end of a line that is far too long to be one, and returns its beginning.

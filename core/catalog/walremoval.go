@@ -1,0 +1,178 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/barman-go/barman/core/fsx"
+	"github.com/barman-go/barman/core/wal"
+)
+
+// WALRemoval says which archived files nothing needs any more. It is a value: what it does not protect, it removes.
+type WALRemoval struct {
+	// Horizon is the first segment that stays, together with everything whose name sorts after it.
+	Horizon wal.Segment
+	// Timelines are protected as a whole.
+	Timelines map[wal.TimelineID]bool
+	// Ranges belong to backups that are kept as standalone.
+	Ranges []WALRange
+}
+
+// WALRange is all segments from First to Last, both included.
+type WALRange struct{ First, Last wal.Segment }
+
+// Removes tells whether a file may go. History files never go: they are small, and without them no timeline can be followed.
+// A backup label and a partial segment go with their segment.
+func (r *WALRemoval) Removes(name wal.FileName) bool {
+	segment, ok := name.Segment()
+	if !ok || r.Timelines[segment.Timeline] || segment.Compare(r.Horizon) >= 0 {
+		return false
+	}
+	for _, protected := range r.Ranges {
+		if segment.Compare(protected.First) >= 0 && segment.Compare(protected.Last) <= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// RemovableWALs says which archived files can go when the backup id goes. When none can, removal is nil and reason says
+// why.
+//
+// WAL goes with the oldest backup: as long as a usable backup before it remains, its recovery may read all WAL since. Backups that are
+// kept as standalone are the exception, because they need only their own segments. Retention (byRetention) steps over them and
+// protects these; a delete by hand removes no WAL at all, so that a change of mind stays possible.
+//
+// Everything from the first segment of the next backup on stays; without a next backup, everything from the first segment of the
+// deleted one, since the server goes on archiving and the next backup may start from there. The timelines of other backups stay.
+//
+// It is careful where Barman is not: it removes nothing when a backup cannot be read, or when the segment that would be the horizon is not
+// known; and it takes backups into account that are being taken or copied.
+func (l *Backups) RemovableWALs(id string, keeps map[string]Keep, byRetention bool) (removal *WALRemoval, reason string) {
+	deleted := l.Get(id)
+	if deleted == nil {
+		return nil, fmt.Sprintf("backup %s is not in the catalog", id)
+	}
+	var ranges []WALRange
+	for previous := l.Previous(id, Usable...); previous != nil; previous = l.Previous(previous.ID, Usable...) {
+		switch {
+		case keeps[previous.ID] != KeepStandalone:
+			return nil, fmt.Sprintf("backup %s before it needs them", previous.ID)
+		case !byRetention:
+			return nil, fmt.Sprintf("backup %s before it is kept as standalone", previous.ID)
+		case previous.BeginWAL == wal.Segment{} || previous.EndWAL == wal.Segment{}:
+			return nil, fmt.Sprintf("which of them backup %s needs is not known", previous.ID)
+		}
+		ranges = append(ranges, WALRange{First: previous.BeginWAL, Last: previous.EndWAL})
+	}
+	next := l.Next(id, Usable...)
+	if next == nil {
+		next = deleted
+	}
+	removal, reason = l.removalBefore(next, id)
+	if removal != nil {
+		removal.Ranges = ranges
+	}
+	return removal, reason
+}
+
+// WALsBeforeFirst says which archived files can go when the backup id has become the first usable one: those before its first segment,
+// which no backup can ever use. When none can, removal is nil and reason says why. Nothing goes for a backup that failed.
+func (l *Backups) WALsBeforeFirst(id string) (removal *WALRemoval, reason string) {
+	first := l.Get(id)
+	switch {
+	case first == nil:
+		return nil, fmt.Sprintf("backup %s is not in the catalog", id)
+	case !first.Status.In(Usable...):
+		return nil, fmt.Sprintf("backup %s has status %s", id, first.Status)
+	}
+	if previous := l.Previous(id, Usable...); previous != nil {
+		return nil, fmt.Sprintf("backup %s before it needs them", previous.ID)
+	}
+	return l.removalBefore(first, "")
+}
+
+// removalBefore removes what lies before the first segment of a backup, as far as no other backup but the deleted one needs it.
+func (l *Backups) removalBefore(next *BackupInfo, deleted string) (*WALRemoval, string) {
+	if len(l.Unreadable) > 0 {
+		return nil, fmt.Sprintf("backup %s cannot be read, and may need them", l.Unreadable[0].ID)
+	}
+	var none wal.Segment
+	if next.BeginWAL == none {
+		return nil, fmt.Sprintf("the first WAL file of backup %s is not known", next.ID)
+	}
+	removal := &WALRemoval{Horizon: next.BeginWAL, Timelines: make(map[wal.TimelineID]bool)}
+	for _, b := range l.With(NeedsWAL...) {
+		if b.ID == deleted {
+			continue
+		}
+		removal.Timelines[b.Timeline] = true
+		removal.Timelines[b.BeginWAL.Timeline] = true
+		// A backup that was killed long ago says STARTED for ever; only one that is newer than the deleted one can be running. A
+		// passive node copies old backups as well.
+		relevant := b.ID > deleted && b.Status.In(StatusStarted, StatusWaitingForWALs, StatusDone) || b.Status == StatusSyncing
+		if relevant && b.BeginWAL != none && b.BeginWAL.Compare(removal.Horizon) < 0 {
+			removal.Horizon = b.BeginWAL
+		}
+	}
+	delete(removal.Timelines, 0)
+	delete(removal.Timelines, next.BeginWAL.Timeline)
+	return removal, ""
+}
+
+// RemoveWALFiles removes archived files and the directories that become empty, and makes that durable. Take them off the index
+// first (WALIndex.Rewrite). Only the files given are touched, never a directory with anything in it.
+//
+// around, if not nil, is called for each file and must call remove, or not, to leave the file; hooks run there. Files that are
+// gone already are fine. It goes on after errors and returns them joined.
+func RemoveWALFiles(ctx context.Context, layout Layout, records []WALRecord, around func(r WALRecord, remove func() error) error) error {
+	var errs []error
+	dirs := make(map[string]bool)
+	for _, r := range records {
+		if err := ctx.Err(); err != nil {
+			errs = append(errs, err)
+			break
+		}
+		name, err := wal.ParseFileName(r.Name)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		path := layout.WALPath(name)
+		remove := func() error {
+			dirs[filepath.Dir(path)] = true
+			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			return nil
+		}
+		if around == nil {
+			err = remove()
+		} else {
+			err = around(r, remove)
+		}
+		errs = append(errs, err)
+	}
+	for dir := range dirs {
+		errs = append(errs, settle(dir, layout.WALs))
+	}
+	return errors.Join(errs...)
+}
+
+// settle makes removals in a directory durable, or removes the directory when nothing is left in it.
+func settle(dir, root string) error {
+	if dir != root {
+		err := os.Remove(dir)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return fsx.SyncDir(root)
+		}
+		if !isNotEmpty(err) && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return fsx.SyncDir(dir)
+}
