@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/core/report"
 	"github.com/barman-go/barman/core/wal"
@@ -19,24 +20,6 @@ import (
 // groupSize is the number of segments that share their fsyncs. It bounds memory, temporary disk space and the work that
 // a crash repeats; beyond a few dozen the cost of an fsync per segment is already negligible.
 const groupSize = 32
-
-// Entry is a line of the WAL index.
-type Entry struct {
-	Name string
-	// Size is that of the stored file in bytes, Time the modification time of the segment as it was delivered.
-	Size int64
-	Time time.Time
-	// Compression is the format, or empty.
-	Compression string
-}
-
-// Index is the WAL index of a server (xlog.db).
-type Index interface {
-	// Append adds entries in one step and makes them durable.
-	Append(ctx context.Context, entries []Entry) error
-	// Contains tells whether a name is listed.
-	Contains(ctx context.Context, name string) (bool, error)
-}
 
 // Segment describes a file to hooks.
 type Segment struct {
@@ -67,7 +50,7 @@ type Archiver struct {
 	// Expect is what is known of the server's WAL; zero fields are not checked.
 	Expect wal.Expect
 	Codecs *Codecs
-	Index  Index
+	Index  *catalog.WALIndex
 	Hooks  Hooks
 	// Workers is the number of files encoded at the same time.
 	Workers int

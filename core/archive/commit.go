@@ -3,10 +3,13 @@ package archive
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 
+	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/fsx"
 )
 
@@ -31,70 +34,83 @@ func (r *run) file(ctx context.Context, files []*filing, sum *Summary) error {
 	if err := batch.SyncFiles(ctx); err != nil {
 		return err
 	}
-	if err := r.publish(ctx, files, &batch); err != nil {
+	records, err := r.records(ctx, files)
+	if err != nil {
 		return err
 	}
+	if len(records) > 0 {
+		err := r.Index.Append(ctx, records, func() error { return r.publish(ctx, files, &batch) })
+		if err != nil {
+			return err
+		}
+	}
+	// What is dropped relies on a file that an earlier run published, perhaps without living to see it durable.
 	if err := batch.SyncDirs(ctx); err != nil {
-		return err
-	}
-	if err := r.record(ctx, files); err != nil {
 		return err
 	}
 	return r.removeSources(ctx, files, &batch, sum)
 }
 
-// publish gives the new files their names. Nobody else files WAL of this server while the lock is held, but a file
-// that appeared all the same is never replaced.
+// publish gives the new files their names, durably. Nobody else files WAL of this server while the lock is held; a file
+// that appeared all the same is not replaced, and the next run compares the two.
 func (r *run) publish(ctx context.Context, files []*filing, batch *fsx.Batch) error {
 	for _, f := range files {
 		if f.verdict != fileIt {
 			continue
 		}
-		err := fsx.RenameNoReplace(f.temp, f.dest)
-		if errors.Is(err, fs.ErrExist) {
-			removeTemps([]*filing{f})
-			f.temp = ""
-			err = r.prepareDuplicate(ctx, f)
-		}
-		if err != nil {
-			return err
+		if err := fsx.RenameNoReplace(f.temp, f.dest); err != nil {
+			return fmt.Errorf("file %s: %w", f.name, err)
 		}
 		f.temp = ""
 		batch.Dir(filepath.Dir(f.dest))
 	}
-	return nil
+	return batch.SyncDirs(ctx)
 }
 
-// record adds the group to the index, in one append. A file that was there already is added if a crash kept it out.
-func (r *run) record(ctx context.Context, files []*filing) error {
-	var entries []Entry
+// records are the lines that the group adds to the index. A file that was there already gets one if a crash kept it out.
+func (r *run) records(ctx context.Context, files []*filing) ([]catalog.WALRecord, error) {
+	var records []catalog.WALRecord
 	for _, f := range files {
 		switch f.verdict {
 		case fileIt:
-			entries = append(entries, Entry{f.name.String(), f.stored, f.time, f.compression})
+			records = append(records, catalog.WALRecord{
+				Name: f.name.String(), Size: f.stored, ModTime: catalog.Seconds(f.time), Compression: f.compression,
+			})
 		case dropIt:
-			listed, err := r.Index.Contains(ctx, f.name.String())
+			listed, err := r.listed(ctx, f.name.String())
 			if err != nil {
-				return err
+				return nil, err
 			}
 			if listed {
 				continue
 			}
-			info, err := os.Stat(f.dest)
+			record, err := r.Index.Describe(f.dest)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			format, err := r.Codecs.FormatOf(f.dest)
-			if err != nil {
-				return err
-			}
-			entries = append(entries, Entry{f.name.String(), info.Size(), info.ModTime(), format})
+			records = append(records, record)
 		}
 	}
-	if len(entries) == 0 {
+	return records, nil
+}
+
+// listed tells whether the index has a name.
+func (r *run) listed(ctx context.Context, name string) (bool, error) {
+	found := false
+	err := r.Index.Read(ctx, func(lines iter.Seq2[catalog.WALLine, error]) error {
+		for line, err := range lines {
+			var damaged *catalog.WALLineError
+			if err != nil && !errors.As(err, &damaged) {
+				return err
+			}
+			if err == nil && line.Name == name {
+				found = true
+				return nil
+			}
+		}
 		return nil
-	}
-	return r.Index.Append(ctx, entries)
+	})
+	return found, err
 }
 
 func (r *run) removeSources(ctx context.Context, files []*filing, batch *fsx.Batch, sum *Summary) error {
