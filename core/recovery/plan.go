@@ -1,0 +1,97 @@
+package recovery
+
+import (
+	"time"
+
+	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/wal"
+)
+
+// Plan is everything that a restore will do, decided before the first byte is written.
+type Plan struct {
+	Server string
+	// Backup is what is restored; Reason says why it was chosen.
+	Backup *catalog.BackupInfo
+	Reason string
+	Target Target
+
+	Destination string
+	// Remote is the command that reaches the destination's host, as typed; empty for a local restore.
+	Remote      string
+	Tablespaces []Tablespace
+
+	// Timeline is the one that recovery ends on, Path how it gets there.
+	Timeline wal.TimelineID
+	Path     wal.Path
+	// TimelineSetting is the value of recovery_target_timeline; empty when the setting is not written.
+	TimelineSetting string
+	WAL             WALRange
+	// WALDirectory is where WAL files are copied to. It is set for get-wal, too.
+	WALDirectory string
+	// Space is what the restore needs, by directory.
+	Space []Space
+
+	// Delta tells that the destination may have content; Horizon is up to when its files are trusted.
+	Delta   bool
+	Horizon time.Time
+	// Resumed tells that an interrupted restore of the same backup is taken up again.
+	Resumed bool
+
+	Warnings []string
+	// Problems are the reasons not to start. A plan that has any is not run.
+	Problems []Problem
+}
+
+// Err is a *PlanError, or nil when the plan can be run.
+func (p *Plan) Err() error {
+	if len(p.Problems) == 0 {
+		return nil
+	}
+	return &PlanError{Problems: p.Problems}
+}
+
+// Tablespace is one tablespace of the backup and where it goes.
+type Tablespace struct {
+	Name string
+	OID  uint32
+	// Source is the directory in the catalog.
+	Source string
+	// Location is at the destination.
+	Location string
+	// Relocated tells that the user gave the location.
+	Relocated bool
+}
+
+// WALRange is the WAL that a recovery needs and the archive has.
+type WALRange struct {
+	// Begin is where replay starts; Required is up to where it has to come for the target, as far as that is known: at least the
+	// backup's end. Available is up to where the archive leads without a gap.
+	Begin, Required, Available wal.LSN
+	// Files are copied, in order. With get-wal they are not.
+	Files []WALFile
+	// Histories are the history files of the timelines on the path that the archive has.
+	Histories []WALFile
+	// Missing are the segments of the range that the archive lacks.
+	Missing []wal.Segment
+	// Newest is the time of the last commit or abort in the archive that recovery can reach; zero when unknown.
+	Newest time.Time
+}
+
+// WALFile is a file of the archive and the name under which it is restored.
+type WALFile struct {
+	// Name is the name at the destination, Path the archived file.
+	Name, Path string
+	// Size is that of the archived file in bytes.
+	Size int64
+	// Partial tells that the archive has it as NAME.partial.
+	Partial bool
+}
+
+// Space is what a directory at the destination will receive.
+type Space struct {
+	Directory string
+	// Need and Free are in bytes. Free is −1 when unknown.
+	Need, Free int64
+	// Disk identifies the file system; empty when unknown.
+	Disk string
+}
