@@ -161,15 +161,16 @@ func cutLockFile(file string) (body string, ok bool) {
 
 // parseRest reads what follows the server's name.
 func parseRest(rest string) (Name, bool) {
+	id, tail := "", "-"+rest
+	if len(rest) >= backupIDLen && isBackupID(rest[:backupIDLen]) {
+		id, tail = rest[:backupIDLen], rest[backupIDLen:]
+	}
 	for _, row := range kinds {
-		id, suffix := "", rest
-		if row.perBackup && len(rest) >= backupIDLen {
-			id, suffix = rest[:backupIDLen], strings.TrimPrefix(rest[backupIDLen:], "-")
-			if !isBackupID(id) || (suffix == "") != (len(rest) == backupIDLen) {
-				continue
-			}
+		want := "-" + row.suffix
+		if row.suffix == "" {
+			want = ""
 		}
-		if row.perServer && row.suffix == suffix && row.perBackup == (id != "") {
+		if row.perServer && row.perBackup == (id != "") && tail == want {
 			return Name{Kind: row.kind, BackupID: id}, true
 		}
 	}
