@@ -20,6 +20,8 @@ import (
 type process struct {
 	cmd   *exec.Cmd
 	grace time.Duration
+	// leave is Command.LeaveBackground.
+	leave bool
 	stdin *os.File // our end, nil unless Stdin is copied
 	// pipes are read until their end, or, once the tool is gone, until they are idle.
 	pipes  []*drain
@@ -34,7 +36,7 @@ func start(path, tool string, c Command, stop context.CancelCauseFunc) (_ *proce
 	cmd.Env = environment(c)
 	// A new session is a new process group too, and has no controlling terminal to prompt on.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
-	p := &process{cmd: cmd, grace: c.Grace, stderr: &lineKeeper{onLine: c.OnStderr}}
+	p := &process{cmd: cmd, grace: c.Grace, leave: c.LeaveBackground, stderr: &lineKeeper{onLine: c.OnStderr}}
 	if p.grace <= 0 {
 		p.grace = DefaultGrace
 	}
@@ -135,7 +137,9 @@ func (p *process) wait(ctx context.Context) (status syscall.WaitStatus, stopped 
 		}
 		timer.Stop()
 	}
-	p.endGroup(deadline)
+	if stopped || !p.leave {
+		p.endGroup(deadline)
+	}
 	for _, d := range p.pipes {
 		d.finish()
 	}
@@ -188,6 +192,9 @@ func (p *process) outputErr() error {
 
 // environment is that of this process, with English messages and the prefix in PATH; what the caller adds wins.
 func environment(c Command) []string {
+	if c.WholeEnv != nil {
+		return c.WholeEnv
+	}
 	env := append(os.Environ(), "LC_ALL=C")
 	if len(c.PathPrefix) > 0 {
 		env = append(env, "PATH="+strings.Join(searchPath(c.PathPrefix), string(filepath.ListSeparator)))
@@ -215,12 +222,15 @@ func waitUnreaped(pid int) {
 // its other end then, and nobody waits for what that may say.
 const drainIdle = 200 * time.Millisecond
 
+// drainMax is how long such a process is listened to when it keeps talking.
+const drainMax = 2 * time.Second
+
 // drain copies a pipe to a writer.
 type drain struct {
 	from     *os.File
 	to       io.Writer
 	onErr    context.CancelCauseFunc // nil when writing cannot fail
-	toolGone atomic.Bool
+	toolGone atomic.Int64            // when the tool was gone, in nanoseconds since the epoch; 0 before
 	done     chan struct{}
 	err      error // valid once done is closed
 }
@@ -229,8 +239,12 @@ func (d *drain) run() {
 	defer close(d.done)
 	buf := make([]byte, 64<<10)
 	for {
-		if d.toolGone.Load() {
-			_ = d.from.SetReadDeadline(time.Now().Add(drainIdle))
+		if gone := d.toolGone.Load(); gone != 0 {
+			idle, limit := time.Now().Add(drainIdle), time.Unix(0, gone).Add(drainMax)
+			if idle.After(limit) {
+				idle = limit
+			}
+			_ = d.from.SetReadDeadline(idle)
 		}
 		n, err := d.from.Read(buf)
 		if n > 0 {
@@ -242,7 +256,7 @@ func (d *drain) run() {
 				return
 			}
 		}
-		if errors.Is(err, os.ErrDeadlineExceeded) && !d.toolGone.Load() {
+		if errors.Is(err, os.ErrDeadlineExceeded) && d.toolGone.Load() == 0 {
 			continue
 		}
 		if err != nil {
@@ -253,7 +267,7 @@ func (d *drain) run() {
 
 // finish waits until everything that the tool wrote has been copied.
 func (d *drain) finish() {
-	d.toolGone.Store(true)
+	d.toolGone.Store(time.Now().UnixNano())
 	_ = d.from.SetReadDeadline(time.Now().Add(drainIdle))
 	<-d.done
 }

@@ -22,6 +22,9 @@ type Command struct {
 	PathPrefix []string
 	// Env is added to the environment of this process ("NAME=value"); secrets belong here, not in Args.
 	Env []string
+	// WholeEnv, when not nil, is the tool's whole environment, instead of this process's with English messages,
+	// PathPrefix and Env. For what is not a tool but somebody's own script.
+	WholeEnv []string
 	// Dir is the working directory; empty means that of this process.
 	Dir string
 	// Stdin is /dev/null when nil. An *os.File is passed directly, without a copy through this process.
@@ -35,6 +38,9 @@ type Command struct {
 	Grace time.Duration
 	// AcceptExit are exit codes besides 0 that are not an error.
 	AcceptExit []int
+	// LeaveBackground leaves processes running that the tool started in the background and did not wait for, as a shell
+	// does. They are not waited for either, and their output is lost. When the context ends they are stopped all the same.
+	LeaveBackground bool
 }
 
 // DefaultGrace is the time that a tool gets to stop by itself.

@@ -293,3 +293,37 @@ func TestToolDiesWithItsParent(t *testing.T) {
 func alive(pid int) bool {
 	return syscall.Kill(pid, 0) == nil && !zombie(pid)
 }
+
+func TestWholeEnvReplacesTheEnvironment(t *testing.T) {
+	t.Setenv("INHERITED", "yes")
+	var out bytes.Buffer
+	c := Command{Name: "/usr/bin/env", Stdout: &out, WholeEnv: []string{"ONLY=this"}, PathPrefix: []string{"/opt"}, Env: []string{"NOT=that"}}
+	if _, err := Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff("ONLY=this\n", out.String()); diff != "" {
+		t.Errorf("environment (-want +got):\n%s", diff)
+	}
+}
+
+func TestLeaveBackgroundLeavesItRunning(t *testing.T) {
+	var out bytes.Buffer
+	// It keeps the pipe open and keeps talking, both of which must not keep Run.
+	c := sh(`(trap '' PIPE; while sleep 0.05; do echo tick; done) 2>/dev/null & echo $!`)
+	c.Stdout, c.LeaveBackground = &out, true
+	if _, err := Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(out.String(), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		t.Fatalf("output %q: %v", out.String(), err)
+	}
+	pgid, err := syscall.Getpgid(pid)
+	if err != nil {
+		t.Fatalf("the background process is gone: %v", err)
+	}
+	if err := syscall.Kill(-pgid, syscall.SIGKILL); err != nil {
+		t.Error(err)
+	}
+}
