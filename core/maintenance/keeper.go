@@ -1,0 +1,140 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/lock"
+	"github.com/barman-go/barman/core/report"
+	"github.com/barman-go/barman/core/retention"
+)
+
+// Hooks run around deletes.
+type Hooks interface {
+	// PreDelete returns an error when a hook stops the delete.
+	PreDelete(ctx context.Context, b *catalog.BackupInfo) error
+	PostDelete(ctx context.Context, b *catalog.BackupInfo)
+	// PreWALDelete returns an error when a hook wants the file to stay.
+	PreWALDelete(ctx context.Context, r catalog.WALRecord) error
+	PostWALDelete(ctx context.Context, r catalog.WALRecord, err error)
+}
+
+// Keeper maintains the catalog of one server.
+type Keeper struct {
+	Server  string
+	Catalog *catalog.Catalog
+	Index   *catalog.WALIndex
+	// LockDir is barman_lock_directory.
+	LockDir string
+	// Policy is retention_policy; None enforces nothing.
+	Policy            retention.Policy
+	MinimumRedundancy int
+	Hooks             Hooks
+	Out               report.Messenger
+	Log               hclog.Logger
+	Now               func() time.Time
+}
+
+// ErrRefused means that a backup may not be deleted; the reason was reported.
+var ErrRefused = errors.New("backup not deleted")
+
+// CheckBackup moves a backup between WAITING_FOR_WALS and DONE, or to FAILED, by the WAL that is archived. It takes the
+// backup's own lock; lock.ErrBusy comes back as it is.
+func (k *Keeper) CheckBackup(ctx context.Context, id string) (*catalog.BackupInfo, error) {
+	l, err := lock.Acquire(ctx, k.LockDir, lock.ForBackup(lock.BackupID, k.Server, id), false)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Release() //nolint:errcheck // the lock ends with the process at the latest
+	b, decision, err := k.Catalog.CheckBackup(id, k.Now())
+	if err != nil {
+		return nil, err
+	}
+	if decision.Status == catalog.StatusFailed {
+		k.Out.Error("This backup has been marked as FAILED due to the following reason: %s", decision.Error)
+	}
+	k.Log.Debug("checked backup", "server", k.Server, "backup", id, "status", b.Status, "reason", decision.Reason)
+	return b, nil
+}
+
+// CheckWaiting checks every backup that waits for WAL, oldest first.
+func (k *Keeper) CheckWaiting(ctx context.Context) error {
+	backups, err := k.Catalog.List()
+	if err != nil {
+		return err
+	}
+	for _, b := range backups.With(catalog.StatusWaitingForWALs) {
+		_, err := k.CheckBackup(ctx, b.ID)
+		if err != nil && !errors.Is(err, lock.ErrBusy) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Reap marks backups as FAILED whose process died before it could. A backup in progress holds the server's backup lock,
+// so when that lock is free every backup that is EMPTY or STARTED is an orphan of a killed process.
+func (k *Keeper) Reap(ctx context.Context) error {
+	l, err := lock.Acquire(ctx, k.LockDir, lock.ForServer(lock.Backup, k.Server), false)
+	if errors.Is(err, lock.ErrBusy) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer l.Release() //nolint:errcheck // the lock ends with the process at the latest
+	backups, err := k.Catalog.List()
+	if err != nil {
+		return err
+	}
+	for _, b := range backups.With(catalog.StatusEmpty, catalog.StatusStarted) {
+		_, err := k.Catalog.Update(b.ID, func(b *catalog.BackupInfo) error {
+			return b.Fail("the backup process ended before the backup was complete")
+		})
+		if err != nil {
+			return err
+		}
+		k.Out.Warning("Backup %s of server %s was interrupted and has been marked as FAILED", b.ID, k.Server)
+	}
+	return nil
+}
+
+// backups reads the catalog together with the keeps.
+func (k *Keeper) backups() (*catalog.Backups, map[string]catalog.Keep, error) {
+	list, err := k.Catalog.List()
+	if err != nil {
+		return nil, nil, err
+	}
+	keeps, err := k.Catalog.Keeps()
+	return list, keeps, err
+}
+
+// RetentionInput is what the retention policy looks at: every backup that has begun.
+func RetentionInput(list *catalog.Backups, keeps map[string]catalog.Keep) []retention.Backup {
+	var input []retention.Backup
+	for _, b := range list.With(catalog.NotEmpty...) {
+		input = append(input, retention.Backup{
+			ID: b.ID, Done: b.Status == catalog.StatusDone, EndTime: b.EndTime, Parent: b.ParentID,
+			Keep: retention.Keep(keeps[b.ID]), InProgress: b.Status == catalog.StatusStarted,
+		})
+	}
+	return input
+}
+
+// lockedDelete deletes a backup under its own lock.
+func (k *Keeper) lockedDelete(ctx context.Context, b *catalog.BackupInfo, byRetention bool) error {
+	l, err := lock.Acquire(ctx, k.LockDir, lock.ForBackup(lock.BackupID, k.Server, b.ID), false)
+	if err != nil {
+		return err
+	}
+	if err := k.remove(ctx, b, byRetention); err != nil {
+		_ = l.Release()
+		return fmt.Errorf("delete backup %s: %w", b.ID, err)
+	}
+	return l.Remove() // the backup is gone, and nobody will ask for its lock again
+}
