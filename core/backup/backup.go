@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/core/postgres"
 	"github.com/barman-go/barman/core/report"
 	"github.com/barman-go/barman/sdk/progress"
@@ -118,6 +119,8 @@ type session struct {
 	conn *postgres.Conn
 	// previous is the newest usable backup before this one, or nil.
 	previous *catalog.BackupInfo
+	// tree is the backup's directory, watched for write-back errors since before the copy.
+	tree *fsx.Tree
 	// copyStart is when the copy began, for the elapsed time.
 	copyStart time.Time
 }

@@ -116,12 +116,8 @@ func (s *session) copyFiles(ctx context.Context, t transfer.FileCopier) error {
 	}
 	s.Out.Info("Starting backup copy via %s for %s%s", via, s.info.ID, jobs)
 	s.warnExternalFiles()
-	items, err := s.items()
-	if err != nil {
-		return err
-	}
 	res, err := t.Copy(ctx, transfer.Plan{
-		Op: s.info.ID, Direction: direction, Items: items, Workers: max(s.Workers, 1), Remote: s.Remote,
+		Op: s.info.ID, Direction: direction, Items: s.items(), Workers: max(s.Workers, 1), Remote: s.Remote,
 		NetworkCompression: s.NetworkCompression, BandwidthLimit: s.BandwidthLimit, Retry: s.Retry,
 		StartBatchSize: s.StartBatchSize, StartBatchPeriod: s.StartBatchPeriod,
 	}, s.Progress)
@@ -134,7 +130,7 @@ func (s *session) copyFiles(ctx context.Context, t transfer.FileCopier) error {
 }
 
 // items is the copy plan: tablespaces, PGDATA, configuration files outside it, and global/pg_control last.
-func (s *session) items() ([]transfer.Item, error) {
+func (s *session) items() []transfer.Item {
 	b, layout := s.info, s.Catalog.Layout
 	data := filepath.Join(layout.BackupPath(b.ID), "data")
 	reuse := s.reusable()
@@ -181,7 +177,7 @@ func (s *session) items() ([]transfer.Item, error) {
 		Label: "pg_control", Kind: transfer.File, Source: filepath.Join(b.PGData, "global/pg_control"),
 		Destination: filepath.Join(data, "global/pg_control"), Phase: 2,
 	})
-	return items, os.MkdirAll(data, 0o700)
+	return items
 }
 
 func (s *session) reuse(item *transfer.Item, from *catalog.BackupInfo, dir string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -77,6 +78,10 @@ func (s *session) take(ctx context.Context) error {
 	if err := s.collectFacts(ctx); err != nil {
 		return failed(actionIssue, err)
 	}
+	if err := s.openTree(); err != nil {
+		return failed(actionCopy, err)
+	}
+	defer s.tree.Close() //nolint:errcheck // only synced, never written
 	var err error
 	switch t := s.Transfer.(type) {
 	case transfer.FileCopier:
@@ -97,6 +102,16 @@ func (s *session) take(ctx context.Context) error {
 	s.Out.Info("Backup completed (start time: %s, elapsed time: %s)",
 		report.NaiveTimestamp(s.copyStart), report.Duration(s.Now().Sub(s.copyStart)))
 	return nil
+}
+
+// openTree makes the backup's directory, and opens it before anybody writes into it.
+func (s *session) openTree() (err error) {
+	dir := s.Catalog.Layout.BackupPath(s.info.ID)
+	if err := fsx.MkdirAll(filepath.Join(dir, "data"), 0o700); err != nil {
+		return err
+	}
+	s.tree, err = fsx.OpenTree(dir)
+	return err
 }
 
 func (s *session) connect(ctx context.Context) (err error) {
@@ -177,7 +192,7 @@ func (s *session) restorePoint(ctx context.Context) {
 func (s *session) finalise(ctx context.Context) error {
 	layout := s.Catalog.Layout
 	dir := layout.BackupPath(s.info.ID)
-	if err := fsx.SyncTree(ctx, dir); err != nil {
+	if err := s.tree.Sync(ctx); err != nil {
 		return err
 	}
 	if err := fsx.SyncDir(layout.Base); err != nil {

@@ -3,12 +3,10 @@ package maintenance
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/lock"
 	"github.com/barman-go/barman/core/retention"
-	"github.com/barman-go/barman/core/wal"
 )
 
 // Verdicts applies the retention policy to a catalog.
@@ -81,5 +79,3 @@ func (k *Keeper) resumeDeletes(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
-
-func parseName(name string) (wal.FileName, error) { return wal.ParseFileName(strings.TrimSpace(name)) }
