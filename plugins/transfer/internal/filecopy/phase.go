@@ -1,0 +1,215 @@
+package filecopy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/barman-go/barman/sdk/diag"
+	"github.com/barman-go/barman/sdk/transfer"
+)
+
+// copyPhase copies the items of one phase.
+func (s *session) copyPhase(ctx context.Context, items []*itemState) error {
+	if s.plan.Workers == 1 {
+		for _, item := range items {
+			if err := s.copyAlone(ctx, item); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return s.copyTogether(ctx, items)
+}
+
+// copyAlone copies an item with as few runs as possible.
+func (s *session) copyAlone(ctx context.Context, item *itemState) (err error) {
+	if item.Kind == transfer.File {
+		return s.copyFile(ctx, item, 1)
+	}
+	if !s.earlierCopies(item).none() {
+		a, err := s.analyse(ctx, item, false)
+		if err != nil {
+			return unlessOptional(item, err)
+		}
+		err = s.compareAlone(ctx, item, a)
+		if err := errors.Join(err, a.close()); err != nil {
+			return err
+		}
+	}
+	args := append([]string{"-r"}, copying(&s.plan, &item.Item, item.reuses(), 1)...)
+	if item.DeleteExtra {
+		args = append(args, "--delete", "--delete-excluded")
+	}
+	args = append(args, filters(&item.Item)...)
+	args = append(args, source(&s.plan, &item.Item), destination(&s.plan, &item.Item))
+	p := s.meter.part(item.Label)
+	start := time.Now()
+	st, err := s.rsync(ctx, run{
+		item: item, args: args,
+		restart: func() error { p.set(0, 0); return nil },
+		onProgress: func(snap snapshot) {
+			p.setTotal(snap.total)
+			p.set(snap.done, snap.bytes)
+		},
+	})
+	if err != nil {
+		return unlessOptional(item, err)
+	}
+	item.ran(start, st)
+	item.holds(st.files, st.bytes)
+	return nil
+}
+
+// compareAlone brings over the files that must be compared by content, before the run that goes by size and time: to that
+// one they are already up to date.
+func (s *session) compareAlone(ctx context.Context, item *itemState, a *analysis) error {
+	if len(a.check.units) == 0 {
+		return nil
+	}
+	start := time.Now()
+	st, err := s.rsync(ctx, s.listRun(item, a.check, a.check.units, true, 1))
+	if err == nil {
+		item.ran(start, st)
+	}
+	return err
+}
+
+// copyTogether copies items with several workers at a time.
+func (s *session) copyTogether(ctx context.Context, items []*itemState) (err error) {
+	var mu sync.Mutex
+	q := newQueue(s.plan.Workers)
+	var analyses []*analysis
+	defer func() {
+		for _, a := range analyses {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	analysing, actx := errgroup.WithContext(ctx)
+	analysing.SetLimit(s.plan.Workers)
+	for _, item := range items {
+		if item.Kind == transfer.File {
+			q.addFile(item)
+			continue
+		}
+		analysing.Go(func() error {
+			a, err := s.analyse(actx, item, true)
+			if err != nil {
+				return unlessOptional(item, err)
+			}
+			mu.Lock()
+			analyses = append(analyses, a)
+			mu.Unlock()
+			q.add(item, a.plain, false)
+			q.add(item, a.check, true)
+			item.holds(a.files, a.bytes)
+			s.meter.expect(a.files, a.bytes)
+			return s.makeTree(actx, item, a)
+		})
+	}
+	if err := analysing.Wait(); err != nil {
+		return err
+	}
+	width := q.width()
+	copyings, cctx := errgroup.WithContext(ctx)
+	for range width {
+		copyings.Go(func() error {
+			for j := q.take(); j != nil; j = q.take() {
+				if err := s.do(cctx, j, width); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return copyings.Wait()
+}
+
+// do runs one job.
+func (s *session) do(ctx context.Context, j *job, width int) error {
+	if j.list == nil {
+		return s.copyFile(ctx, j.item, width)
+	}
+	sum := total(j.units)
+	p := s.meter.part(j.item.Label)
+	r := s.listRun(j.item, j.list, j.units, j.checksum, width)
+	r.restart = func() error { p.set(0, 0); return nil }
+	r.onProgress = func(snap snapshot) { p.set(min(snap.done, sum.files), min(snap.bytes, sum.bytes)) }
+	start := time.Now()
+	st, err := s.rsync(ctx, r)
+	if err != nil {
+		return err
+	}
+	// What did not need to be copied is done as well.
+	p.set(sum.files, sum.bytes)
+	j.item.ran(start, st)
+	return nil
+}
+
+// listRun is the run that copies the files of a list.
+func (s *session) listRun(item *itemState, list *spool, units []unit, checksum bool, share int) run {
+	args := copying(&s.plan, &item.Item, item.reuses(), share)
+	if checksum {
+		args = append(args, "--checksum")
+	}
+	args = append(args, source(&s.plan, &item.Item), destination(&s.plan, &item.Item))
+	return run{item: item, args: args, list: func() io.Reader { return list.reader(units) }}
+}
+
+// makeTree removes what does not belong in the destination and makes the directories, so that empty ones exist too and
+// workers do not race for their modes.
+func (s *session) makeTree(ctx context.Context, item *itemState, a *analysis) error {
+	begin := time.Now()
+	defer func() { item.analysis += time.Since(begin) }()
+	if item.DeleteExtra && item.hasContent {
+		if err := s.deleteExtra(ctx, item); err != nil {
+			return err
+		}
+	}
+	_, err := s.rsync(ctx, s.listRun(item, a.dirs, a.dirs.units, false, 1))
+	return err
+}
+
+// deleteExtra removes from the destination what the source does not have. Neither updating nor creating anything, rsync
+// only walks both sides; the rules are the plan's own.
+func (s *session) deleteExtra(ctx context.Context, item *itemState) error {
+	args := []string{"-rLKs", "--existing", "--ignore-existing", "--delete", "--delete-excluded", "--force"}
+	args = append(args, connection(&s.plan)...)
+	args = append(args, filters(&item.Item)...)
+	_, err := s.rsync(ctx, run{
+		item: item, args: append(args, source(&s.plan, &item.Item), destination(&s.plan, &item.Item)),
+	})
+	return err
+}
+
+// copyFile copies an item that is a file. It is small and important (pg_control keeps its size), so neither size nor time
+// excuses it from being copied.
+func (s *session) copyFile(ctx context.Context, item *itemState, share int) error {
+	args := append(copying(&s.plan, &item.Item, false, share), "--ignore-times")
+	p := s.meter.part(item.Label)
+	start := time.Now()
+	st, err := s.rsync(ctx, run{
+		item: item, args: append(args, source(&s.plan, &item.Item), destination(&s.plan, &item.Item)),
+	})
+	if err != nil {
+		return unlessOptional(item, err)
+	}
+	s.meter.expect(st.files, st.bytes)
+	p.set(st.files, st.bytes)
+	item.ran(start, st)
+	item.holds(st.files, st.bytes)
+	return nil
+}
+
+// unlessOptional forgives an optional item that its source does not exist.
+func unlessOptional(item *itemState, err error) error {
+	var d diag.Diagnostic
+	if item.Optional && errors.As(err, &d) && d.Code == diag.CodeNotFound {
+		return nil
+	}
+	return err
+}
