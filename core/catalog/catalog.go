@@ -174,9 +174,9 @@ func (c *Catalog) IsOrphan(b *BackupInfo) (bool, error) {
 	return len(entries) == 1 && entries[0].Name() == legacyInfoName, nil
 }
 
-// NewID is the id of a backup that begins now: local time, to the second. When the catalog has that second already, in meta/ or
-// in base/, it is the next free one; at the end of daylight saving time, when the clock repeats an hour, it is the second after
-// the newest backup, so that the order of ids stays the order in time.
+// NewID is the id of a backup that begins now: local time, to the second. At the end of daylight saving time, when the clock
+// repeats an hour, and for a second backup in one second, it is the second after the newest backup, so that the order of ids
+// stays the order in time.
 //
 // Two processes may get the same id unless they hold the server's backup lock.
 func (c *Catalog) NewID(now time.Time) (string, error) {
@@ -184,35 +184,26 @@ func (c *Catalog) NewID(now time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	const layout = "20060102T150405"
-	id := now.Format(layout)
-	if newest == "" || id > newest {
-		return id, nil
-	}
-	last, err := time.Parse(layout, newest)
-	if err != nil {
-		return "", fmt.Errorf("the newest backup of server %s has an impossible id %q: %w", c.Layout.Server, newest, err)
-	}
-	// A newest backup more than an hour ahead is not daylight saving time but a clock that was wrong once; following it would make
-	// ids lie for ever. Then only a collision is avoided.
-	clock, err := time.Parse(layout, id)
+	clock, err := time.Parse(idLayout, now.Format(idLayout))
 	if err != nil {
 		return "", err
 	}
-	if last.Sub(clock) <= repeatedHour {
-		return last.Add(time.Second).Format(layout), nil
+	// A newest backup more than an hour ahead is not daylight saving time but a clock that was wrong once; following it would
+	// make ids lie for ever. Then only a collision is avoided.
+	last, err := time.Parse(idLayout, newest)
+	if err == nil && !last.Before(clock) && last.Sub(clock) <= repeatedHour {
+		return last.Add(time.Second).Format(idLayout), nil
 	}
 	for ; ; clock = clock.Add(time.Second) {
-		id = clock.Format(layout)
-		taken, err := c.idTaken(id)
-		if err != nil {
-			return "", err
-		}
-		if !taken {
-			return id, nil
+		id := clock.Format(idLayout)
+		if taken, err := c.idTaken(id); !taken {
+			return id, err
 		}
 	}
 }
+
+// idLayout is the form of a backup id.
+const idLayout = "20060102T150405"
 
 // repeatedHour is how far a clock goes back when daylight saving time ends.
 const repeatedHour = time.Hour

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -127,9 +128,9 @@ func (c *Catalog) LookAtWALs(b *BackupInfo) (WALArchive, error) {
 // isPending tells whether a segment lies where archive-wal will find it.
 func (c *Catalog) isPending(segment wal.Segment) bool {
 	for _, path := range []string{
-		c.Layout.Incoming + "/" + segment.String(),
-		c.Layout.Streaming + "/" + segment.String(),
-		c.Layout.Streaming + "/" + wal.PartialName(segment),
+		filepath.Join(c.Layout.Incoming, segment.String()),
+		filepath.Join(c.Layout.Streaming, segment.String()),
+		filepath.Join(c.Layout.Streaming, wal.PartialName(segment)),
 	} {
 		if found, err := exists(path); err == nil && found {
 			return true
@@ -150,7 +151,7 @@ func (c *Catalog) newestSegment(tli wal.TimelineID) (newest wal.Segment, changed
 		if len(dir) != 16 || dir[:8] != tli.String() {
 			continue
 		}
-		path := c.Layout.WALs + "/" + dir
+		path := filepath.Join(c.Layout.WALs, dir)
 		names, err := listNames(path)
 		if err != nil {
 			return newest, changed, err

@@ -94,6 +94,30 @@ func (x *WALIndex) Last(ctx context.Context) (record WALRecord, found bool, err 
 	return record, found, err
 }
 
+// Find returns the records of those of the names that the index lists, by name. Lines that cannot be understood are passed
+// over.
+func (x *WALIndex) Find(ctx context.Context, names ...string) (map[string]WALRecord, error) {
+	wanted := make(map[string]bool, len(names))
+	for _, name := range names {
+		wanted[name] = true
+	}
+	found := make(map[string]WALRecord)
+	err := x.Read(ctx, func(lines iter.Seq2[WALLine, error]) error {
+		for line, err := range lines {
+			var lineErr *WALLineError
+			switch {
+			case errors.As(err, &lineErr):
+			case err != nil:
+				return err
+			case wanted[line.Name]:
+				found[line.Name] = line.WALRecord
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
 // maxLine is longer than any line of an index.
 const maxLine = 4 << 10
 

@@ -32,8 +32,8 @@ func (l *Backups) WALSpan(b *BackupInfo) (span WALSpan, ok bool) {
 		return WALSpan{}, false
 	}
 	span = WALSpan{ID: b.ID, Begin: b.BeginWAL, End: b.EndWAL}
-	// A backup on a newer timeline ends above everything on this one, so it sets no limit.
-	if next := l.Next(b.ID, Usable...); next != nil && next.EndWAL.Timeline <= b.BeginWAL.Timeline {
+	// A backup on another timeline sets no limit on this one.
+	if next := l.Next(b.ID, Usable...); next != nil && next.EndWAL.Timeline == b.BeginWAL.Timeline {
 		span.Limit = next.EndWAL
 	}
 	return span, true
