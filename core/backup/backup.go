@@ -62,6 +62,12 @@ type Hooks interface {
 	Post(ctx context.Context, b *catalog.BackupInfo)
 }
 
+// Transfer is the transfer plugin: the first call is for mode FILE_COPY, the second for SELF_CONTAINED.
+type Transfer interface {
+	Copy(ctx context.Context, plan transfer.Plan, rep progress.Reporter) (transfer.CopyResult, error)
+	TakeBackup(ctx context.Context, req transfer.TakeBackupRequest, rep transfer.BackupReporter) (transfer.TakeBackupResult, error)
+}
+
 // WAL is what a backup needs from the WAL archive.
 type WAL interface {
 	// Archive files what waits in incoming/ and streaming/, once.
@@ -76,10 +82,12 @@ type WAL interface {
 type Runner struct {
 	Options
 	Catalog  *catalog.Catalog
-	Transfer transfer.Transfer
-	Hooks    Hooks
-	WAL      WAL
-	Out      report.Messenger
+	Transfer Transfer
+	// Mode is that of the transfer plugin.
+	Mode  transfer.Mode
+	Hooks Hooks
+	WAL   WAL
+	Out   report.Messenger
 	// Progress receives the progress of the copy.
 	Progress progress.Reporter
 	Log      hclog.Logger

@@ -30,7 +30,7 @@ var (
 )
 
 // copyBackup takes a backup file by file, inside a backup session.
-func (s *session) copyBackup(ctx context.Context, t transfer.FileCopier) error {
+func (s *session) copyBackup(ctx context.Context) error {
 	pg, err := s.conn.StartBackup(ctx, fmt.Sprintf("Barman backup %s %s", s.Server, s.info.ID), s.ImmediateCheckpoint)
 	if err != nil {
 		return failed(actionIssue, err)
@@ -47,7 +47,7 @@ func (s *session) copyBackup(ctx context.Context, t transfer.FileCopier) error {
 
 	alive, done := pg.Keepalive(ctx, s.Keepalive)
 	defer done()
-	if err := s.copyFiles(alive, t); err != nil {
+	if err := s.copyFiles(alive); err != nil {
 		if cause := context.Cause(alive); cause != nil && ctx.Err() == nil {
 			err = fmt.Errorf("the connection to PostgreSQL was lost during the backup: %w", cause)
 		}
@@ -101,7 +101,7 @@ func (s *session) stopped(ctx context.Context, stop postgres.StopPoint) error {
 	return s.Catalog.Save(b)
 }
 
-func (s *session) copyFiles(ctx context.Context, t transfer.FileCopier) error {
+func (s *session) copyFiles(ctx context.Context) error {
 	s.copyStart = s.Now()
 	via, jobs := "rsync/SSH", ""
 	direction := transfer.Fetch
@@ -116,7 +116,7 @@ func (s *session) copyFiles(ctx context.Context, t transfer.FileCopier) error {
 	}
 	s.Out.Info("Starting backup copy via %s for %s%s", via, s.info.ID, jobs)
 	s.warnExternalFiles()
-	res, err := t.Copy(ctx, transfer.Plan{
+	res, err := s.Transfer.Copy(ctx, transfer.Plan{
 		Op: s.info.ID, Direction: direction, Items: s.items(), Workers: max(s.Workers, 1), Remote: s.Remote,
 		NetworkCompression: s.NetworkCompression, BandwidthLimit: s.BandwidthLimit, Retry: s.Retry,
 		StartBatchSize: s.StartBatchSize, StartBatchPeriod: s.StartBatchPeriod,

@@ -60,7 +60,7 @@ func (r *Runner) begin() (*session, error) {
 
 // mode is one of those that Barman knows: other programs refuse a catalog with an unknown one.
 func (r *Runner) mode() catalog.Mode {
-	if r.Transfer.Describe().Mode == transfer.SelfContained {
+	if r.Mode == transfer.SelfContained {
 		return catalog.ModePostgres
 	}
 	return catalog.ModeRsyncConcurrent
@@ -83,11 +83,11 @@ func (s *session) take(ctx context.Context) error {
 	}
 	defer s.tree.Close() //nolint:errcheck // only synced, never written
 	var err error
-	switch t := s.Transfer.(type) {
-	case transfer.FileCopier:
-		err = s.copyBackup(ctx, t)
-	case transfer.BackupTaker:
-		err = s.takeBackup(ctx, t)
+	switch s.Mode {
+	case transfer.FileCopy:
+		err = s.copyBackup(ctx)
+	case transfer.SelfContained:
+		err = s.takeBackup(ctx)
 	default:
 		err = failed(actionStart, fmt.Errorf("transfer plugin %s can neither copy files nor take backups", s.Method))
 	}

@@ -16,11 +16,11 @@ import (
 
 // takeBackup lets the plugin take the whole backup. The start is noted before it begins and corrected from its label;
 // the end is where the server is after it ended, which may be a little later than the backup needs, never earlier.
-func (s *session) takeBackup(ctx context.Context, t transfer.BackupTaker) error {
+func (s *session) takeBackup(ctx context.Context) error {
 	if err := s.noteStart(ctx); err != nil {
 		return failed(actionIssue, err)
 	}
-	res, err := s.runTool(ctx, t)
+	res, err := s.runTool(ctx)
 	if err != nil {
 		return failed(actionCopy, err)
 	}
@@ -48,7 +48,7 @@ func (s *session) noteStart(ctx context.Context) error {
 	return s.started()
 }
 
-func (s *session) runTool(ctx context.Context, t transfer.BackupTaker) (transfer.TakeBackupResult, error) {
+func (s *session) runTool(ctx context.Context) (transfer.TakeBackupResult, error) {
 	b, layout := s.info, s.Catalog.Layout
 	s.copyStart = s.Now()
 	tool := "pg_basebackup"
@@ -71,7 +71,7 @@ func (s *session) runTool(ctx context.Context, t transfer.BackupTaker) (transfer
 			Destination: filepath.Join(layout.BackupPath(b.ID), fmt.Sprint(ts.OID)),
 		})
 	}
-	return t.TakeBackup(ctx, req, backupReporter{s, ctx})
+	return s.Transfer.TakeBackup(ctx, req, backupReporter{s, ctx})
 }
 
 // backupReporter passes on progress and answers a tool that waits for WAL of an idle primary.
