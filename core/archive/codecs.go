@@ -10,7 +10,9 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/fsx"
+	"github.com/barman-go/barman/core/wal"
 	"github.com/barman-go/barman/sdk/compress"
 )
 
@@ -25,14 +27,10 @@ type Compressor interface {
 
 // Magic recognises a format by the first bytes of a file.
 type Magic struct {
-	// Format is the name recorded in the WAL index.
+	// Format is the name recorded in the WAL index, and that of the plugin.
 	Format string
-	Offset int
 	Bytes  []byte
 }
-
-// families are the names under which one format may have been recorded. The plugin of the family's name decodes it.
-var families = map[string]string{"pigz": "gzip", "pygzip": "gzip", "pybzip2": "bzip2"}
 
 // Codecs chooses the compress plugin for a file. Plugins are opened when they are first needed.
 type Codecs struct {
@@ -40,30 +38,81 @@ type Codecs struct {
 	Open func(ctx context.Context, name string) (Compressor, error)
 	// Compression is the configured plugin for encoding, or empty for none; Level is low, medium, high or a number.
 	Compression, Level string
-	// Magics recognise stored files, in the order in which they are tried.
+	// Magics recognise formats besides those that catalog knows.
 	Magics []Magic
+	// Installed names the compress plugins that can be found. It is asked, and they are started, only for a file that is
+	// neither in a known format nor plain. May be nil.
+	Installed func() []string
 
 	mu     sync.Mutex
 	opened map[string]Compressor
 }
 
-// Format tells which format a file that begins with head is in; "" means that it is not compressed.
-func (c *Codecs) Format(head []byte) string {
+// Format tells which format a file that begins with head is in; "" means that it is not compressed. Files that plugins
+// wrote years ago are recognised as long as any installed plugin knows their magic.
+func (c *Codecs) Format(ctx context.Context, head []byte) (string, error) {
+	if known := catalog.IdentifyFormat(head); known != "" {
+		return known, nil
+	}
 	for _, m := range c.Magics {
-		if len(head) >= m.Offset+len(m.Bytes) && bytes.Equal(head[m.Offset:m.Offset+len(m.Bytes)], m.Bytes) {
-			return m.Format
+		if bytes.HasPrefix(head, m.Bytes) {
+			return m.Format, nil
 		}
 	}
-	return ""
+	if looksPlain(head) {
+		return "", nil
+	}
+	names := []string{c.Compression}
+	if c.Installed != nil {
+		names = append(names, c.Installed()...)
+	}
+	for _, name := range names {
+		format, err := c.formatOfPlugin(ctx, name, head)
+		if format != "" || err != nil && name == c.Compression {
+			return format, err
+		}
+	}
+	return "", nil
+}
+
+func (c *Codecs) formatOfPlugin(ctx context.Context, name string, head []byte) (string, error) {
+	if name == "" || name == "none" {
+		return "", nil
+	}
+	p, err := c.plugin(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	formats, err := p.Formats(ctx)
+	for _, f := range formats {
+		start := int(f.MagicOffset)
+		if len(f.Magic) > 0 && len(head) >= start && bytes.HasPrefix(head[start:], f.Magic) {
+			return f.ID, nil
+		}
+	}
+	return "", err
+}
+
+// looksPlain tells a WAL segment, a text such as a history file, and a partial segment that was not written to yet.
+func looksPlain(head []byte) bool {
+	if _, err := wal.DecodePageHeader(head); err == nil {
+		return true
+	}
+	text, zero := true, true
+	for _, b := range head {
+		text = text && (b >= ' ' && b != 0x7f || b == '\n' || b == '\t' || b == '\r')
+		zero = zero && b == 0
+	}
+	return text || zero
 }
 
 // FormatOf is Format for a file.
-func (c *Codecs) FormatOf(path string) (string, error) {
+func (c *Codecs) FormatOf(ctx context.Context, path string) (string, error) {
 	head, _, err := readHead(path)
 	if err != nil {
 		return "", err
 	}
-	return c.Format(head), nil
+	return c.Format(ctx, head)
 }
 
 func (c *Codecs) plugin(ctx context.Context, name string) (Compressor, error) {
@@ -138,7 +187,7 @@ func resolveLevel(text string, levels *compress.Levels) (int, error) {
 // decoder returns a plugin that can decode a format, under the format's name there.
 func (c *Codecs) decoder(ctx context.Context, format string) (Compressor, string, error) {
 	var firstErr error
-	for _, name := range []string{format, families[format], c.Compression} {
+	for _, name := range []string{format, catalog.FormatFamily(format), c.Compression} {
 		if name == "" {
 			continue
 		}
@@ -154,7 +203,7 @@ func (c *Codecs) decoder(ctx context.Context, format string) (Compressor, string
 			return nil, "", err
 		}
 		for _, f := range formats {
-			if f.CanDecompress && (f.ID == format || f.ID == families[format]) {
+			if f.CanDecompress && catalog.SameFormat(f.ID, format) {
 				return p, f.ID, nil
 			}
 		}
@@ -177,7 +226,7 @@ func (c *Codecs) test(ctx context.Context, path, format string) (compress.FileRe
 // Plain returns a path of the file's uncompressed content: path itself when it is not compressed, and otherwise a
 // temporary file in dir, which the caller removes with the returned function.
 func (c *Codecs) Plain(ctx context.Context, path, dir string) (plain string, remove func(), err error) {
-	format, err := c.FormatOf(path)
+	format, err := c.FormatOf(ctx, path)
 	if err != nil {
 		return "", nil, err
 	}

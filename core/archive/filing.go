@@ -125,7 +125,7 @@ func (r *run) preHooks(ctx context.Context, f *filing) error {
 	if err := f.stat(); err != nil {
 		return err
 	}
-	format, err := r.Codecs.FormatOf(f.path)
+	format, err := r.Codecs.FormatOf(ctx, f.path)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,9 @@ func (r *run) prepare(ctx context.Context, f *filing) error {
 	if err != nil {
 		return err
 	}
-	f.format = r.Codecs.Format(head)
+	if f.format, err = r.Codecs.Format(ctx, head); err != nil {
+		return err
+	}
 	if err := r.verify(ctx, f, head); err != nil {
 		f.verdict, f.reason = rejectInvalid, err
 		if errors.Is(err, wal.ErrWrongSize) && r.Now().Sub(f.time) < youngFile {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/core/wal"
 	"github.com/barman-go/barman/sdk/compress"
@@ -124,8 +125,12 @@ func (g *Getter) open(ctx context.Context, path string, o GetOptions) (*os.File,
 		_ = f.Close()
 		return nil, err
 	}
-	stored := g.Codecs.Format(head[:n])
-	if stored == o.Compression || families[stored] == o.Compression && stored != "" {
+	stored, err := g.Codecs.Format(ctx, head[:n])
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	if stored == o.Compression || stored != "" && catalog.SameFormat(stored, o.Compression) {
 		return f, nil
 	}
 	_ = f.Close()

@@ -43,7 +43,7 @@ type Putter struct {
 	// Archived compares a received file with the archived one of the same name.
 	Archived func(ctx context.Context, name wal.FileName, path string) (Comparison, error)
 	// Format tells by its first bytes whether a file was compressed by the sender; "" means plain.
-	Format func(head []byte) string
+	Format func(ctx context.Context, head []byte) (string, error)
 	// Now is the clock for names in errors/.
 	Now func() time.Time
 	Out report.Messenger
@@ -97,7 +97,7 @@ func (p *Putter) Run(ctx context.Context, stream io.Reader) error {
 		return err
 	}
 	for _, f := range files {
-		if err := p.verifySegment(f); err != nil {
+		if err := p.verifySegment(ctx, f); err != nil {
 			return err
 		}
 	}
@@ -226,13 +226,13 @@ func hashFile(path string, sums *checksums) (string, error) {
 }
 
 // verifySegment refuses WAL that cannot be this server's. What the sender compressed is verified by archive-wal.
-func (p *Putter) verifySegment(f *received) error {
+func (p *Putter) verifySegment(ctx context.Context, f *received) error {
 	head, size, err := readHead(f.temp)
 	if err != nil {
 		return err
 	}
-	if p.Format(head) != "" {
-		return nil
+	if format, err := p.Format(ctx, head); err != nil || format != "" {
+		return err
 	}
 	if _, err := wal.Verify(head, size, f.name, p.Expect); err != nil {
 		return p.refuse("%s", err)

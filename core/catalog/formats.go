@@ -37,9 +37,10 @@ func IdentifyFormat(head []byte) string {
 }
 
 // SameFormat tells whether two recorded names of a compression mean the same format: gzip, pigz and pygzip do.
-func SameFormat(a, b string) bool { return formatFamily(a) == formatFamily(b) }
+func SameFormat(a, b string) bool { return FormatFamily(a) == FormatFamily(b) }
 
-func formatFamily(name string) string {
+// FormatFamily is the name of the format that a recorded name stands for: gzip for pigz. Other names stand for themselves.
+func FormatFamily(name string) string {
 	for _, f := range KnownFormats {
 		for _, also := range f.Also {
 			if name == also {
