@@ -12,11 +12,13 @@ import (
 const masked = "*REDACTED*"
 
 var (
-	// keywordPassword finds password=… of a keyword/value connection string anywhere in a text. The value is bare, or in
-	// single quotes with backslash escapes. sslpassword is a secret as well.
-	keywordPassword = regexp.MustCompile(`(?i)(password\s*=\s*)('(?:[^'\\]|\\.)*'|(?:[^\s'"\\,;&]|\\.)+)`)
-	// uriPassword finds the password of user:password@ in a connection URI. Up to the last @ of the authority.
-	uriPassword = regexp.MustCompile(`(?i)(postgres(?:ql)?://[^\s:@/?"']*:)([^\s/?"']*)(@)`)
+	// keywordPassword finds secrets of a keyword/value connection string anywhere in a text. A value stands in quotes
+	// with backslash escapes, or ends at a blank; a closing quote of the surrounding text is left alone. In a URI the
+	// rest of the parameters is masked as well, which is better than masking too little.
+	keywordPassword = regexp.MustCompile(`(?i)((?:password|oauth_client_secret|scram_client_key|scram_server_key)\s*=\s*)` +
+		`('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?:[^\s\\]|\\.)*(?:[^\s\\'"]|\\.))`)
+	// uriPassword finds the password of user:password@ in a connection URI, up to the last @ of the authority.
+	uriPassword = regexp.MustCompile(`(?i)(postgres(?:ql)?://[^\s:@/?"']*:)([^\s/?"]*)(@)`)
 )
 
 // Redact masks every password in a text: those of connection strings in keyword/value form and in URI form.

@@ -123,7 +123,10 @@ func (d Diagnostic) Text(color bool) string {
 		if d.Block != "" {
 			fmt.Fprintf(&b, ", in %s", d.Block)
 		}
-		b.WriteString(":\n")
+		if d.Snippet != "" {
+			b.WriteString(":")
+		}
+		b.WriteString("\n")
 	}
 	if d.Snippet != "" {
 		number := fmt.Sprintf("%5d: ", d.Range.Line)

@@ -133,9 +133,8 @@ func (f *sourceFile) snippet(line int) (text string, changed bool) {
 		return "", false
 	}
 	original := strings.TrimRight(f.lines[line-1], "\r")
-	text = Redact(original)
-	text = credentials.ReplaceAllString(text, "${1}"+masked+"@")
-	text = secretAttribute.ReplaceAllString(text, `${1}"`+masked+`"`)
+	text = secretAttribute.ReplaceAllString(original, `${1}"`+masked+`"`)
+	text = credentials.ReplaceAllString(Redact(text), "${1}"+masked+"@")
 	return text, text != original
 }
 

@@ -246,9 +246,9 @@ func (l *loader) syntax(b topBlock, s *section, severity Severity) bool {
 	if b.syntax == nil {
 		return true
 	}
-	for _, d := range b.file.fromHCL(severity, b.syntax) {
-		l.report(s, d)
-	}
+	// The first is the cause; the others are what the parser stumbled over afterwards.
+	l.report(s, b.file.fromHCL(severity, b.syntax)[0])
+	s.unparsed = true
 	return false
 }
 

@@ -172,7 +172,9 @@ func (l *loader) resolveServer(cfg *Config, sec *section) *Server {
 	s.Messages = append(s.Messages, sec.messages...)
 	l.applyActiveModel(cfg, s, sec)
 	bind(s, s.values)
-	l.checkRules(s, sec)
+	if !sec.unparsed {
+		l.checkRules(s, sec)
+	}
 	s.values["disabled"] = Value{
 		Option: s.values["disabled"].Option, Go: s.Disabled || len(s.Messages) > 0, Source: s.values["disabled"].Source,
 	}

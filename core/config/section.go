@@ -21,6 +21,8 @@ type section struct {
 	file *sourceFile
 	// messages are reasons why the block cannot be used.
 	messages []string
+	// unparsed: the text has a syntax error, so that options may be missing here that the user has written.
+	unparsed bool
 }
 
 type attribute struct {
