@@ -67,15 +67,16 @@ func (c *Catalog) Load(id string) (*BackupInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := c.loadFile(id, path)
+	b, err := c.loadFile(id, path, make([]byte, smallFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: server %s has no backup %s", ErrNoBackup, c.Layout.Server, id)
 	}
 	return b, err
 }
 
-func (c *Catalog) loadFile(id, path string) (*BackupInfo, error) {
-	data, err := os.ReadFile(path)
+// loadFile reads a file by way of buf, which it does not keep.
+func (c *Catalog) loadFile(id, path string, buf []byte) (*BackupInfo, error) {
+	data, err := readSmall(path, buf)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func (c *Catalog) Save(b *BackupInfo) error {
 	if err := fsx.WriteFile(c.Layout.InfoPath(b.ID), data, fileMode); err != nil {
 		return fmt.Errorf("saving backup %s of server %s: %w", b.ID, c.Layout.Server, err)
 	}
-	b.source = &infoSource{data: data, local: c.local}
+	b.source = &infoSource{data: string(data), local: c.local}
 	return nil
 }
 
@@ -118,7 +119,7 @@ func (c *Catalog) Update(id string, change func(*BackupInfo) error) (*BackupInfo
 	if err != nil {
 		return nil, err
 	}
-	before := string(b.source.data)
+	before := b.source.data
 	if err := change(b); err != nil {
 		return nil, err
 	}

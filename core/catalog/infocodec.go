@@ -40,14 +40,14 @@ func (e *InfoError) Unwrap() error { return e.Err }
 type infoLine struct {
 	number int
 	// raw is the line with its line break.
-	raw []byte
+	raw string
 	// key is "" for a comment or a blank line.
 	key, value string
 }
 
 // infoSource is the file that a BackupInfo was read from.
 type infoSource struct {
-	data  []byte
+	data  string
 	local *time.Location
 }
 
@@ -55,22 +55,22 @@ type infoSource struct {
 var errNoEquals = errors.New("the line is neither key=value nor a comment")
 
 // infoLines calls f with each line of data until f returns an error.
-func infoLines(data []byte, f func(infoLine) error) error {
+func infoLines(data string, f func(infoLine) error) error {
 	for number := 1; len(data) > 0; number++ {
 		raw := data
-		if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		if i := strings.IndexByte(data, '\n'); i >= 0 {
 			raw = data[:i+1]
 		}
 		data = data[len(raw):]
 		line := infoLine{number: number, raw: raw}
-		text := bytes.TrimSpace(raw)
-		if len(text) > 0 && raw[0] != '#' {
-			key, value, found := bytes.Cut(text, []byte("="))
+		text := strings.TrimSpace(raw)
+		if text != "" && raw[0] != '#' {
+			key, value, found := strings.Cut(text, "=")
 			if !found {
 				return &InfoError{Line: number, Err: errNoEquals}
 			}
-			line.key = string(bytes.TrimSpace(key))
-			line.value = string(bytes.TrimSpace(value))
+			line.key = strings.TrimSpace(key)
+			line.value = strings.TrimSpace(value)
 		}
 		if err := f(line); err != nil {
 			return err
@@ -87,8 +87,9 @@ func infoLines(data []byte, f func(infoLine) error) error {
 // what it says must not pass for a backup.
 func DecodeInfo(id string, data []byte, local *time.Location) (*BackupInfo, error) {
 	b := &BackupInfo{ID: id}
+	text := string(data) // once, so that keys and values need no copies
 	sawStatus := false
-	err := infoLines(data, func(line infoLine) error {
+	err := infoLines(text, func(line infoLine) error {
 		field := infoFieldByKey[line.key]
 		if field == nil || line.value == null {
 			return nil
@@ -115,7 +116,7 @@ func DecodeInfo(id string, data []byte, local *time.Location) (*BackupInfo, erro
 	if b.SegmentSize == 0 {
 		b.SegmentSize = wal.DefaultSegmentSize
 	}
-	b.source = &infoSource{data: bytes.Clone(data), local: local}
+	b.source = &infoSource{data: text, local: local}
 	return b, nil
 }
 
@@ -143,7 +144,7 @@ func EncodeInfo(b *BackupInfo) ([]byte, error) {
 
 // encodeChanged rewrites the file that b was read from.
 func encodeChanged(b *BackupInfo, text map[string]string) ([]byte, error) {
-	original, err := DecodeInfo(b.ID, b.source.data, b.source.local)
+	original, err := DecodeInfo(b.ID, []byte(b.source.data), b.source.local)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +184,7 @@ func encodeChanged(b *BackupInfo, text map[string]string) ([]byte, error) {
 		}
 		switch {
 		case !changed[line.key]:
-			out.Write(line.raw)
+			out.WriteString(line.raw)
 		case line.number == last[line.key]:
 			writeField(&out, infoFieldByKey[line.key], text[line.key])
 		}

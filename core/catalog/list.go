@@ -37,8 +37,8 @@ func (c *Catalog) List() (*Backups, error) {
 	}
 	slices.Sort(ids)
 	results := make([]result, len(ids))
-	parallel(len(ids), func(i int) {
-		results[i].info, results[i].err = c.loadFile(ids[i], paths[ids[i]])
+	parallel(len(ids), func(i int, buf []byte) {
+		results[i].info, results[i].err = c.loadFile(ids[i], paths[ids[i]], buf)
 	})
 	list := &Backups{server: c.Layout.Server, byID: make(map[string]*BackupInfo, len(ids))}
 	for i, r := range results {
@@ -83,20 +83,15 @@ func (c *Catalog) infoPaths() (map[string]string, error) {
 	return paths, nil
 }
 
-// parallel calls f for 0 … n−1, from as many goroutines as there are processors when that pays.
-func parallel(n int, f func(i int)) {
-	workers := min(runtime.GOMAXPROCS(0), n/16)
-	if workers < 2 {
-		for i := range n {
-			f(i)
-		}
-		return
-	}
+// parallel calls f for 0 … n−1, from as many goroutines as there are processors when that pays. Each goroutine has its own buf.
+func parallel(n int, f func(i int, buf []byte)) {
+	workers := max(1, min(runtime.GOMAXPROCS(0), n/16))
 	var wait sync.WaitGroup
 	for w := range workers {
 		wait.Go(func() {
+			buf := make([]byte, smallFile)
 			for i := w; i < n; i += workers {
-				f(i)
+				f(i, buf)
 			}
 		})
 	}

@@ -83,10 +83,19 @@ func (p *parser) value(depth int) (any, error) {
 	case c == '+' || c == '-' || c == '.' || c >= '0' && c <= '9':
 		return p.number()
 	}
-	for word, v := range map[string]any{"None": nil, "True": true, "False": false} {
-		if rest, ok := strings.CutPrefix(p.text[p.pos:], word); ok && (rest == "" || !isWord(rest[0])) {
-			p.pos += len(word)
-			return v, nil
+	return p.constant()
+}
+
+var constants = []struct {
+	word  string
+	value any
+}{{"None", nil}, {"True", true}, {"False", false}}
+
+func (p *parser) constant() (any, error) {
+	for _, c := range constants {
+		if rest, ok := strings.CutPrefix(p.text[p.pos:], c.word); ok && (rest == "" || !isWord(rest[0])) {
+			p.pos += len(c.word)
+			return c.value, nil
 		}
 	}
 	return nil, p.fault("unexpected %q", p.peek())
