@@ -89,7 +89,7 @@ func (l *loader) load() *Config {
 	if !l.readFile(l.path, true) {
 		return nil
 	}
-	if l.barman.file == nil {
+	if l.barman.file == nil && !l.diags.Fatal() {
 		l.diags = append(l.diags, Diagnostic{
 			Severity: Fatal, Summary: "Configuration file '" + l.path + "' has no barman block",
 			Detail: "Add: barman { barman_home = \"/var/lib/barman\" }", Range: Range{File: l.path},
@@ -209,13 +209,13 @@ func (l *loader) sortBlock(b topBlock, main bool, seen map[string]bool) {
 		l.merge(l.barman, b, seen)
 	case blockServer, blockModel:
 		l.namedBlock(b, seen)
-	case "plugin":
-		if b.syntax != nil {
-			l.diags = append(l.diags, b.file.fromHCL(Fatal, b.syntax)...)
+	case blockPlugin:
+		sec := &section{kind: blockPlugin, name: strings.Join(quoted(b.Labels), " ")}
+		if !l.syntax(b, sec, Fatal) {
 			return
 		}
 		// A pin that is misread must not be skipped, so a mistake here is as bad as one in the barman block.
-		if p := l.pluginBlock(l.barman, b, Fatal); p != nil {
+		if p := l.pluginBlock(sec, b, Fatal); p != nil {
 			l.plugins = append(l.plugins, p)
 		}
 	default:
@@ -237,7 +237,7 @@ func (l *loader) labels(b topBlock, want int, severity Severity) bool {
 	case "plugin":
 		d.Detail = `Write: plugin "type" "name" { … }, where type is transfer, compress or hook.`
 	}
-	l.diags = append(l.diags, d)
+	l.add(d)
 	return false
 }
 
@@ -248,7 +248,7 @@ func (l *loader) syntax(b topBlock, s *section, severity Severity) bool {
 	}
 	// The first is the cause; the others are what the parser stumbled over afterwards.
 	l.report(s, b.file.fromHCL(severity, b.syntax)[0])
-	s.unparsed = true
+	s.incomplete = true
 	return false
 }
 

@@ -210,6 +210,8 @@ const (
 	blockBarman blockKind = "barman"
 	blockServer blockKind = "server"
 	blockModel  blockKind = "model"
+	// blockPlugin is a plugin block at the top level. It holds no options of the table; its section's name is its labels.
+	blockPlugin blockKind = "plugin"
 )
 
 // choiceText is the list of choices as messages show it.

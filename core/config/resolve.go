@@ -28,6 +28,8 @@ func (l *loader) resolveGlobal() *Global {
 		d := l.barman.file.diagnostic(Fatal, l.barman.at, "ERROR: Parameter \"barman_home\" is required in [barman] section.\n"+
 			"Your configuration is missing required parameters. Exiting.")
 		l.report(l.barman, d)
+	}
+	if l.diags.Fatal() {
 		return nil
 	}
 	g := &Global{values: values}
@@ -61,6 +63,10 @@ func (l *loader) resolveBarmanAttribute(o *Option, values map[string]Value, visi
 				return
 			}
 			l.resolveBarmanAttribute(other, values, visiting)
+			if l.shared[name].outcome == broken {
+				l.shared[o.Name] = setting{outcome: broken, attr: attr}
+				return // one message is enough
+			}
 		}
 		delete(visiting, o.Name)
 	}
@@ -99,7 +105,7 @@ func (l *loader) judgeGlobal(o *Option, set setting) {
 		d := set.attr.file.diagnostic(Warning, set.attr.Expr.Range(), "Unknown log_level '%s', using INFO", set.shown)
 		d.Option, d.LogOnly, d.Detail = o.Name, true, set.reason.Error()
 		l.report(l.barman, d)
-	case o.Invalid == Warn:
+	case o.Invalid == Warn, o.Invalid == Free:
 		l.warnIgnored(l.barman, o, set)
 	}
 }
@@ -172,7 +178,7 @@ func (l *loader) resolveServer(cfg *Config, sec *section) *Server {
 	s.Messages = append(s.Messages, sec.messages...)
 	l.applyActiveModel(cfg, s, sec)
 	bind(s, s.values)
-	if !sec.unparsed {
+	if !sec.incomplete {
 		l.checkRules(s, sec)
 	}
 	s.values["disabled"] = Value{
@@ -225,8 +231,8 @@ func (l *loader) accept(s *Server, sec *section, o *Option, set setting, from *s
 		case Disable:
 			s.rejected[o.Name] = set.reason.Error()
 			return Value{Option: o, Go: set.value.Go, Source: source}, true
-		case Warn:
-			if from == sec {
+		default:
+			if from == sec { // the barman block was judged once for all servers
 				l.warnIgnored(sec, o, set)
 			}
 		}

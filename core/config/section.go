@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -21,8 +22,8 @@ type section struct {
 	file *sourceFile
 	// messages are reasons why the block cannot be used.
 	messages []string
-	// unparsed: the text has a syntax error, so that options may be missing here that the user has written.
-	unparsed bool
+	// incomplete: something cannot be parsed or computed, so that options may be missing here that the user has written.
+	incomplete bool
 }
 
 type attribute struct {
@@ -32,8 +33,11 @@ type attribute struct {
 
 // title is the block as one would write it.
 func (s *section) title() string {
-	if s.kind == blockBarman {
+	switch s.kind {
+	case blockBarman:
 		return "barman"
+	case blockPlugin:
+		return "plugin " + s.name
 	}
 	return fmt.Sprintf("%s %q", s.kind, s.name)
 }
@@ -74,7 +78,7 @@ type setting struct {
 
 // interpret applies an option's grammar and the rules for empty values to what was written.
 func (o *Option) interpret(g given) (outcome, any, error) {
-	if g.null {
+	if g.null || g.list != nil && len(g.list) == 0 && o.EmptyUnsets {
 		return unset, nil, nil
 	}
 	var value any
@@ -128,13 +132,14 @@ func (l *loader) read(s *section, o *Option, attr attribute) setting {
 			d.Option = o.Name
 			l.report(s, d)
 		}
+		s.incomplete = true
 		out.outcome = broken
 		return out
 	}
 	g, err := givenFrom(v)
 	out.shown = Redact(g.String())
 	if err != nil {
-		out.outcome, out.reason = rejected, err
+		out.outcome, out.reason, out.shown = rejected, err, "…"
 		return out
 	}
 	out.outcome, out.value.Go, out.reason = o.interpret(g)
@@ -161,6 +166,14 @@ func (l *loader) report(s *section, d Diagnostic) {
 			message += ": " + d.Detail
 		}
 		s.messages = append(s.messages, message)
+	}
+	l.add(d)
+}
+
+// add files a diagnostic. Fatal messages go out without a prefix, so those that Barman has no words for get one.
+func (l *loader) add(d Diagnostic) {
+	if d.Severity == Fatal && !strings.HasPrefix(d.Summary, "FATAL: ") && !strings.HasPrefix(d.Summary, "ERROR: ") {
+		d.Summary = "FATAL: " + d.Summary
 	}
 	l.diags = append(l.diags, d)
 }
@@ -191,7 +204,7 @@ func (l *loader) checkNames(s *section) {
 		switch {
 		case known && o.Ignored:
 			d.Detail = o.Help
-		case known && o.Scope == ScopeModel:
+		case known && o.Scope == ScopeModel && s.kind == blockServer:
 			d.Detail = fmt.Sprintf("Write the block as: model %q { … }", s.name)
 		case known && s.kind == blockModel && o.IsServer():
 			d.Detail = "A model cannot set this option."
