@@ -51,7 +51,7 @@ func (c *processConn) NewStream(
 	if err != nil {
 		return nil, c.proc.failed(ctx, c.run, err)
 	}
-	return &instanceStream{ClientStream: s, proc: c.proc, run: c.run}, nil
+	return &instanceStream{ClientStream: s, caller: ctx, proc: c.proc, run: c.run}, nil
 }
 
 // failed turns an error into the report of a crash, if it is one. When ctx ended, the caller is not interested.
@@ -171,9 +171,11 @@ func (c *instanceConn) NewStream(
 // instanceStream is one streaming call.
 type instanceStream struct {
 	grpc.ClientStream
-	proc *process
-	run  *running
-	id   string
+	// caller is the context of the call; that of the stream also ends when the connection does.
+	caller context.Context
+	proc   *process
+	run    *running
+	id     string
 }
 
 // SendMsg sends the request.
@@ -190,7 +192,7 @@ func (s *instanceStream) RecvMsg(m any) error {
 	if err == nil {
 		return nil
 	}
-	return s.proc.failed(s.Context(), s.run, err)
+	return s.proc.failed(s.caller, s.run, err)
 }
 
 // setInstance fills in the field `instance`, which every request of an instance has.

@@ -34,6 +34,19 @@ func groupAlive(pgid int) bool {
 	}
 }
 
+// leadsSilentSession tells whether this process leads its session and that has no controlling terminal, which is how a
+// host starts a plugin.
+func leadsSilentSession() bool {
+	if sid, err := unix.Getsid(0); err != nil || sid != os.Getpid() {
+		return false
+	}
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err == nil {
+		tty.Close()
+	}
+	return err != nil
+}
+
 // zombie reads the state from /proc/PID/stat: "PID (command) STATE …", where the command may hold anything.
 func zombie(pid int) bool {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")

@@ -45,6 +45,20 @@ func LookPath(name string, prefix []string) (string, error) {
 	return "", fmt.Errorf("%w: %s", ErrNotFound, text)
 }
 
+// Candidates returns every tool of that name in the order of LookPath, for callers that choose by asking for a version.
+func Candidates(name string, prefix []string) []string {
+	var found []string
+	if name == "" || strings.ContainsRune(name, '/') {
+		return nil
+	}
+	for _, dir := range searchPath(prefix) {
+		if candidate := filepath.Join(dir, name); executable(candidate) == nil {
+			found = append(found, candidate)
+		}
+	}
+	return found
+}
+
 // searchPath returns the directories of prefix and PATH in order, each once.
 func searchPath(prefix []string) []string {
 	var dirs []string

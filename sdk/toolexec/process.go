@@ -34,8 +34,14 @@ func start(path, tool string, c Command, stop context.CancelCauseFunc) (_ *proce
 	cmd.Args[0] = c.Name
 	cmd.Dir = c.Dir
 	cmd.Env = environment(c)
-	// A new session is a new process group too, and has no controlling terminal to prompt on.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if !c.LeaveBackground && leadsSilentSession() {
+		// A plugin: whoever ends its session, should it die, must find the tool's children there.
+		cmd.SysProcAttr.Setpgid = true
+	} else {
+		// A new session is a new process group too, and has no controlling terminal to prompt on.
+		cmd.SysProcAttr.Setsid = true
+	}
 	p := &process{cmd: cmd, grace: c.Grace, leave: c.LeaveBackground, stderr: &lineKeeper{onLine: c.OnStderr}}
 	if p.grace <= 0 {
 		p.grace = DefaultGrace

@@ -240,6 +240,9 @@ func TestLookPathSkipsWhatIsNotExecutable(t *testing.T) {
 	if err != nil || got != filepath.Join(second, "tool") {
 		t.Errorf("got %q, %v", got, err)
 	}
+	if diff := cmp.Diff([]string{filepath.Join(second, "tool")}, Candidates("tool", []string{first, second})); diff != "" {
+		t.Errorf("candidates (-want +got):\n%s", diff)
+	}
 	if _, err := LookPath("./tool", nil); !errors.Is(err, ErrNotFound) {
 		t.Errorf("relative name: %v", err)
 	}
