@@ -58,19 +58,20 @@ type FileName struct {
 // lower case, nothing before or after. Everything else, including names that another program would call temporary, is
 // ErrInvalidName.
 func ParseFileName(s string) (FileName, error) {
-	invalid := fmt.Errorf("%q is %w", s, ErrInvalidName)
+	// A function, because archives have millions of names and nearly all are valid.
+	invalid := func() (FileName, error) { return FileName{}, fmt.Errorf("%q is %w", s, ErrInvalidName) }
 	if stem, ok := strings.CutSuffix(s, historySuffix); ok {
 		if len(stem) != 8 || !isHex(stem) {
-			return FileName{}, invalid
+			return invalid()
 		}
 		return FileName{raw: s, kind: KindHistory, segment: Segment{Timeline: TimelineID(hex32(stem))}}, nil
 	}
 	if len(s) < segmentNameLen {
-		return FileName{}, invalid
+		return invalid()
 	}
 	segment, err := ParseSegment(s[:segmentNameLen])
 	if err != nil {
-		return FileName{}, invalid
+		return invalid()
 	}
 	name := FileName{raw: s, segment: segment}
 	switch rest := s[segmentNameLen:]; rest {
@@ -81,7 +82,7 @@ func ParseFileName(s string) (FileName, error) {
 	default:
 		offset, ok := strings.CutSuffix(rest, backupSuffix)
 		if !ok || len(offset) != 9 || offset[0] != '.' || !isHex(offset[1:]) {
-			return FileName{}, invalid
+			return invalid()
 		}
 		name.kind = KindBackup
 		name.offset = hex32(offset[1:])
