@@ -191,7 +191,8 @@ func executables(dir string) []executable {
 
 // nearest returns the names that a person may have meant, best first.
 func nearest(name string, known []string) []string {
-	limit := max(1, len(name)/3)
+	// Two letters exchanged count as two edits.
+	limit := min((len(name)+1)/2, 3)
 	var near []string
 	for _, k := range known {
 		if k != name && levenshtein.Distance(name, k, nil) <= limit {

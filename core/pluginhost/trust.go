@@ -39,7 +39,7 @@ func openTrusted(path string) (real string, file *os.File, err error) {
 		err = errors.New("it was replaced while it was being checked")
 	}
 	if err == nil {
-		err = checkOwner("", opened)
+		err = checkOwner(real, opened)
 	}
 	if err != nil {
 		_ = f.Close()
@@ -101,18 +101,14 @@ func walkTrusted(path string) (string, fs.FileInfo, error) {
 	return at, info, nil
 }
 
-// checkOwner checks one step of a path; path is empty for the file itself, whose name the message has anyway.
+// checkOwner checks one step of a path.
 func checkOwner(path string, info fs.FileInfo) error {
-	what, fix := "it", "the file"
-	if path != "" {
-		what, fix = path, path
-	}
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return fmt.Errorf("%s: the owner is unknown", what)
+		return fmt.Errorf("%s: the owner is unknown", path)
 	}
 	if st.Uid != 0 && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s is owned by uid %d, neither root nor the current user (uid %d)", what, st.Uid, os.Geteuid())
+		return fmt.Errorf("%s is owned by uid %d, neither root nor the current user (uid %d)", path, st.Uid, os.Geteuid())
 	}
 	if info.Mode()&fs.ModeSymlink != 0 || info.Mode().Perm()&0o022 == 0 {
 		return nil
@@ -120,7 +116,7 @@ func checkOwner(path string, info fs.FileInfo) error {
 	if info.IsDir() && info.Mode()&fs.ModeSticky != 0 && st.Uid == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s is writable by others (mode %04o); chmod go-w %s", what, info.Mode().Perm(), fix)
+	return fmt.Errorf("%s is writable by others (mode %04o); chmod go-w %s", path, info.Mode().Perm(), path)
 }
 
 // reason leaves out the path and the system call of an error; the message around it names the file.
