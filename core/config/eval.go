@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -184,4 +185,18 @@ func primitiveText(v cty.Value) (string, error) {
 		return "", fmt.Errorf("an element is not a text or a number")
 	}
 	return g.text, nil
+}
+
+// variablesOf lists the attributes of barman.* that an expression refers to.
+func variablesOf(vars []hcl.Traversal) []string {
+	var names []string
+	for _, t := range vars {
+		if t.RootName() != "barman" || len(t) < 2 {
+			continue
+		}
+		if step, ok := t[1].(hcl.TraverseAttr); ok && !slices.Contains(names, step.Name) {
+			names = append(names, step.Name)
+		}
+	}
+	return names
 }
