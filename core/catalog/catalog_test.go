@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/barman-go/barman/core/retention"
 )
 
 func ids(infos []*BackupInfo) []string {
@@ -467,5 +469,22 @@ func BenchmarkList1000(b *testing.B) {
 		if _, err := c.List(); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestForRetention(t *testing.T) {
+	end := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	full := usable("20260101T000000", 2, 3)
+	full.EndTime = end
+	child := withStatus(usable("20260102T000000", 4, 5), StatusStarted)
+	child.Mode, child.ParentID = ModePostgres, full.ID
+	list := NewBackups("main", full, child, withStatus(usable("20260103T000000", 0, 0), StatusEmpty))
+	got := list.ForRetention(map[string]Keep{full.ID: KeepStandalone}, child.ID)
+	want := []retention.Backup{
+		{ID: full.ID, Done: true, EndTime: end, Keep: retention.KeepStandalone},
+		{ID: child.ID, Parent: full.ID, InProgress: true},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

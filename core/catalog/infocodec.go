@@ -129,21 +129,28 @@ func DecodeInfo(id string, data []byte, local *time.Location) (*BackupInfo, erro
 // The error names a field whose value the format cannot hold, such as a text of several lines.
 func EncodeInfo(b *BackupInfo) ([]byte, error) {
 	text := make(map[string]string, len(infoFields))
+	problems := make(map[string]*InfoError)
 	for i := range infoFields {
+		key := infoFields[i].key
 		s, err := infoFields[i].format(b)
 		if err != nil {
-			return nil, &InfoError{ID: b.ID, Key: infoFields[i].key, Err: err}
+			problems[key] = &InfoError{ID: b.ID, Key: key, Err: err}
 		}
-		text[infoFields[i].key] = s
+		text[key] = s
 	}
-	if b.source == nil {
-		return encodeNew(text), nil
+	if b.source != nil {
+		return encodeChanged(b, text, problems)
 	}
-	return encodeChanged(b, text)
+	for i := range infoFields {
+		if err := problems[infoFields[i].key]; err != nil {
+			return nil, err
+		}
+	}
+	return encodeNew(text), nil
 }
 
 // encodeChanged rewrites the file that b was read from.
-func encodeChanged(b *BackupInfo, text map[string]string) ([]byte, error) {
+func encodeChanged(b *BackupInfo, text map[string]string, problems map[string]*InfoError) ([]byte, error) {
 	original, err := DecodeInfo(b.ID, []byte(b.source.data), b.source.local)
 	if err != nil {
 		return nil, err
@@ -162,7 +169,14 @@ func encodeChanged(b *BackupInfo, text map[string]string) ([]byte, error) {
 		f := &infoFields[i]
 		// A key did not change when what was read would be written in the same way.
 		before, err := f.format(original)
-		changed[f.key] = err != nil || before != text[f.key]
+		changed[f.key] = before != text[f.key]
+		if problem := problems[f.key]; problem != nil {
+			// A value that this program would never write may stay, if it is the one that was read.
+			if err == nil || problem.Err.Error() != err.Error() {
+				return nil, problem
+			}
+			changed[f.key] = false
+		}
 		if changed[f.key] && last[f.key] == 0 {
 			missing = append(missing, f)
 		}

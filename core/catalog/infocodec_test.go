@@ -111,6 +111,7 @@ func TestUnchangedFilesAreRewrittenByteForByte(t *testing.T) {
 		"other float spellings": "copy_stats={'copy_time': 1e0, 'total_time': 01.50, 'new_stat': None}\nstatus=DONE\n",
 		"empty list":            "included_files=[]\nstatus=DONE\ntablespaces=[]\n",
 		"a hidden key is null":  "backup_name=None\nstatus=DONE\n",
+		"what nobody writes":    "pgdata=/a\rb\nstatus=DONE\n",
 		"snapshots":             "snapshots_info={'provider': 'aws', 'snapshots': [{'a': 1}]}\nstatus=DONE\n",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -324,16 +325,15 @@ func FuzzDecodeInfo(f *testing.F) {
 		}
 		data, err := EncodeInfo(b)
 		if err != nil {
-			return // a value that a file can hold and this program would never write, such as a text with a form feed at its end
+			t.Fatalf("%q cannot be rewritten: %v", text, err)
 		}
 		if string(data) != text {
 			t.Fatalf("%q was rewritten as %q", text, data)
 		}
 		b.Size = OptInt{N: b.Size.N + 1, Valid: true}
 		b.Status = StatusFailed
-		data, err = EncodeInfo(b)
-		if err != nil {
-			t.Fatal(err)
+		if data, err = EncodeInfo(b); err != nil {
+			t.Fatalf("%q cannot be changed: %v", text, err)
 		}
 		again, err := DecodeInfo("20260110T100000", data, time.UTC)
 		if err != nil {
