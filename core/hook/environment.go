@@ -57,6 +57,9 @@ func (s *Set) inherited() map[string]string {
 			s.log.Debug("hooks do not get an environment variable that is not valid UTF-8", "name", strconv.Quote(name))
 		}
 	}
+	if s.options.Directory != "" {
+		env["PWD"] = s.options.Directory
+	}
 	return env
 }
 

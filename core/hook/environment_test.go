@@ -69,9 +69,9 @@ func TestEnvironmentOfEveryEvent(t *testing.T) {
 }
 
 func TestScriptsInheritTheEnvironmentAndOtherHooksDoNot(t *testing.T) {
-	s := NewSet(Options{Environ: []string{"HOME=/root", "BARMAN_ERROR=old", "EMPTY=", "bad\xff=x", "BAD=\xff", "nonsense"}}, nil)
+	s := NewSet(Options{Environ: []string{"HOME=/root", "BARMAN_ERROR=old", "EMPTY=", "bad\xff=x", "BAD=\xff", "nonsense"}, Directory: "/srv"}, nil)
 	got := s.environment(Hook{Event: "backup", Phase: "pre", InheritEnvironment: true}, BackupEvent(Backup{}))
-	for name, want := range map[string]string{"HOME": "/root", "BARMAN_ERROR": "", "EMPTY": ""} {
+	for name, want := range map[string]string{"HOME": "/root", "BARMAN_ERROR": "", "EMPTY": "", "PWD": "/srv"} {
 		if value, found := got[name]; !found || value != want {
 			t.Errorf("%s = %q (%v), want %q", name, value, found, want)
 		}

@@ -21,6 +21,9 @@ type Options struct {
 	Configuration string
 	// Environ is the environment for hooks that inherit it, in the form of os.Environ.
 	Environ []string
+	// Directory is the working directory of this process, absolute; hooks that inherit the environment find it in PWD and
+	// scripts run there. Empty leaves PWD as it is in Environ.
+	Directory string
 	// Log gets the output of hooks and how they ended; nil logs nothing.
 	Log hclog.Logger
 	// Sleep waits between two attempts and returns the context's error if that ends first; nil means the clock.

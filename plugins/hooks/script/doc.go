@@ -7,7 +7,7 @@
 //	anything else  failure: a retry script is run again
 //
 // The script's environment is that of the request, which holds the BARMAN_* variables, over the plugin's own; directories
-// of path_prefix lead PATH. Standard input is empty. Every line of output goes to Barman's log. A process that the script
+// of path_prefix lead PATH. It runs in the directory of $PWD, if there is one. Standard input is empty. Every line of output goes to Barman's log. A process that the script
 // leaves in the background keeps running, but Barman neither waits for it nor reads what it prints. Source: Barman
 // manual, chapter "Hook scripts".
 //

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/barman-go/barman/sdk/hook"
 	"github.com/barman-go/barman/sdk/plugin"
@@ -39,11 +41,21 @@ func (s script) Run(ctx context.Context, ev hook.Event, out hook.Output) hook.Re
 	stdout := &lines{out: out}
 	code, err := toolexec.Run(ctx, toolexec.Command{
 		Name: "/bin/sh", Args: []string{"-c", s.command}, WholeEnv: environment(ev.Environment, s.path),
+		Dir:    directory(ev.Environment["PWD"]),
 		Stdout: stdout, OnStderr: func(line string) { out.Line(printable(line), true) },
 		AcceptExit: []int{hook.ExitAbortContinue, hook.ExitAbortStop}, LeaveBackground: true,
 	})
 	stdout.finish()
 	return result(code, err)
+}
+
+// directory is where Barman was started, so that a relative path in the command means the same as on the command line.
+// Plugins themselves run in the root directory.
+func directory(pwd string) string {
+	if info, err := os.Stat(pwd); err != nil || !info.IsDir() || !filepath.IsAbs(pwd) {
+		return ""
+	}
+	return pwd
 }
 
 func result(code int, err error) hook.Result {

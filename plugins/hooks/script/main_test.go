@@ -116,6 +116,18 @@ func TestPathPrefixFindsTheScript(t *testing.T) {
 	}
 }
 
+func TestScriptRunsWhereBarmanWasStarted(t *testing.T) {
+	dir, here := t.TempDir(), t.TempDir()
+	t.Chdir(here)
+	for pwd, want := range map[string]string{dir: dir, "": here, "/no/such/directory": here, "relative": here} {
+		out := &log{}
+		script{command: "pwd -P"}.Run(t.Context(), hook.Event{Environment: map[string]string{"PWD": pwd}}, out)
+		if diff := cmp.Diff([]string{want}, out.info); diff != "" {
+			t.Errorf("PWD %q: working directory (-want +got):\n%s", pwd, diff)
+		}
+	}
+}
+
 func TestStandardInputIsEmpty(t *testing.T) {
 	out := &log{}
 	script{command: "wc -c"}.Run(t.Context(), hook.Event{}, out)

@@ -13,15 +13,14 @@ import (
 
 // analysis is what the listing of an item's source said.
 type analysis struct {
-	// dirs are all directories, plain the files that rsync may judge by size and time, check those to compare by content.
-	// dirs and plain are nil when only check was asked for.
-	dirs, plain, check *spool
-	files, bytes       int64
+	// plain are the files that rsync may judge by size and time, check those to compare by content.
+	plain, check *spool
+	files, bytes int64
 }
 
 func (a *analysis) close() error {
 	var errs []error
-	for _, s := range []*spool{a.dirs, a.plain, a.check} {
+	for _, s := range []*spool{a.plain, a.check} {
 		if s != nil {
 			errs = append(errs, s.close())
 		}
@@ -29,9 +28,8 @@ func (a *analysis) close() error {
 	return errors.Join(errs...)
 }
 
-// analyse lists the item's source and sorts its files into lists on disk. With everything false, only the list of
-// files to compare by content is made.
-func (s *session) analyse(ctx context.Context, item *itemState, everything bool) (*analysis, error) {
+// analyse lists the item's source and sorts its files into lists on disk.
+func (s *session) analyse(ctx context.Context, item *itemState) (*analysis, error) {
 	begin := time.Now()
 	defer func() { item.analysis += time.Since(begin) }()
 	known := s.earlierCopies(item)
@@ -44,7 +42,7 @@ func (s *session) analyse(ctx context.Context, item *itemState, everything bool)
 					return err
 				}
 			}
-			a, err = s.newAnalysis(item, everything)
+			a, err = s.newAnalysis(item)
 			return err
 		},
 		each: func(line []byte) error {
@@ -67,49 +65,33 @@ func (s *session) analyse(ctx context.Context, item *itemState, everything bool)
 	return a, nil
 }
 
-func (s *session) newAnalysis(item *itemState, everything bool) (*analysis, error) {
+func (s *session) newAnalysis(item *itemState) (_ *analysis, err error) {
 	a := &analysis{}
-	lists := map[string]**spool{"check": &a.check}
-	if everything {
-		lists["dirs"], lists["plain"] = &a.dirs, &a.plain
+	list := func(name string) string { return filepath.Join(s.dir, fmt.Sprintf("%d-%s.list", item.index, name)) }
+	if a.plain, err = newSpool(list("plain")); err != nil {
+		return nil, err
 	}
-	for name, to := range lists {
-		var err error
-		if *to, err = newSpool(filepath.Join(s.dir, fmt.Sprintf("%d-%s.list", item.index, name))); err != nil {
-			return nil, errors.Join(err, a.close())
-		}
+	if a.check, err = newSpool(list("check")); err != nil {
+		return nil, errors.Join(err, a.close())
 	}
 	return a, nil
 }
 
-// take puts an entry in its list.
+// take puts a file in its list. Directories are made by makeTree; sockets, pipes and devices are not data of PostgreSQL.
 func (a *analysis) take(e entry, known earlier) error {
-	switch e.kind {
-	case 'd':
-		if a.dirs == nil {
-			return nil
-		}
-		return a.dirs.add(e.name, 0)
-	case '-':
-		a.files++
-		a.bytes += e.size
-		if known.mustCompare(e) {
-			return a.check.add(e.name, e.size)
-		}
-		if a.plain == nil {
-			return nil
-		}
-		return a.plain.add(e.name, e.size)
+	if e.kind != '-' {
+		return nil
 	}
-	// Sockets, pipes and devices are not data of PostgreSQL.
-	return nil
+	a.files++
+	a.bytes += e.size
+	if known.mustCompare(e) {
+		return a.check.add(e.name, e.size)
+	}
+	return a.plain.add(e.name, e.size)
 }
 
 func (a *analysis) finish() error {
-	for _, s := range []*spool{a.dirs, a.plain, a.check} {
-		if s == nil {
-			continue
-		}
+	for _, s := range []*spool{a.plain, a.check} {
 		if err := s.finish(); err != nil {
 			return err
 		}

@@ -5,11 +5,10 @@
 //	     │                                            workers take units, big ones first, until none is left
 //	     └ phase 1 ─ item pg_control                                           └▶ rsync --files-from=- …
 //
-// With one worker an item is a single recursive rsync, preceded by a listing only when some files must be compared by
-// content. Invariants:
+// With one worker, an item that has no earlier copy is a single recursive rsync without a listing. Invariants:
 //
 //   - A file whose size and modification time equal those of the earlier copy, and which is not older than the safe
-//     horizon, is compared by content (rsync --checksum). Such files are always copied before, or apart from, the rest.
+//     horizon, is compared by content (rsync --checksum), in a run of its own.
 //   - A file that may share its inode with an earlier backup is never written in place: with hard links, rsync writes a
 //     new file and renames it, also when a retry finds that the file has changed meanwhile.
 //   - A source that vanishes while the copy runs is no error, a source that was never there is one.

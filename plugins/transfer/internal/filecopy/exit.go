@@ -69,9 +69,14 @@ func (v *verdict) line(line string) {
 	}
 }
 
+// isRoot tells whether a message is about the source itself, or a directory on the way to it.
 func (v *verdict) isRoot(line string) bool {
 	m := quoted.FindStringSubmatch(line)
-	return m != nil && filepath.Clean(unescape(m[1])) == filepath.Clean(v.source)
+	if m == nil {
+		return false
+	}
+	path := filepath.Clean(unescape(m[1]))
+	return path == v.source || (strings.Contains(line, "change_dir") && strings.HasPrefix(v.source, asDirectory(path)))
 }
 
 // judge turns the result of a run into nil or a diagnostic. err is what toolexec returned; remote tells that another

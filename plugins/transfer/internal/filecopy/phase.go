@@ -15,36 +15,33 @@ import (
 
 // copyPhase copies the items of one phase.
 func (s *session) copyPhase(ctx context.Context, items []*itemState) error {
-	if s.plan.Workers == 1 {
-		for _, item := range items {
-			if err := s.copyAlone(ctx, item); err != nil {
-				return err
-			}
+	if s.plan.Workers > 1 {
+		return s.copyListed(ctx, items)
+	}
+	for _, item := range items {
+		var err error
+		switch {
+		case item.Kind == transfer.File:
+			err = s.copyFile(ctx, item, 1)
+		case s.earlierCopies(item).none():
+			err = s.copyWhole(ctx, item)
+		default:
+			err = s.copyListed(ctx, []*itemState{item})
 		}
-		return nil
-	}
-	return s.copyTogether(ctx, items)
-}
-
-// copyAlone copies an item with as few runs as possible.
-func (s *session) copyAlone(ctx context.Context, item *itemState) (err error) {
-	if item.Kind == transfer.File {
-		return s.copyFile(ctx, item, 1)
-	}
-	if !s.earlierCopies(item).none() {
-		a, err := s.analyse(ctx, item, false)
 		if err != nil {
-			return unlessOptional(item, err)
-		}
-		err = s.compareAlone(ctx, item, a)
-		if err := errors.Join(err, a.close()); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// copyWhole copies a directory in one run and without a listing: there is nothing that would have to be compared by
+// content.
+//
+// An item with an earlier copy is never copied like this. Even if the files to compare were copied before, rsync looks at
+// --link-dest again for files that are up to date, and would replace them by what merely looks the same.
+func (s *session) copyWhole(ctx context.Context, item *itemState) error {
 	args := append([]string{"-r"}, copying(&s.plan, &item.Item, item.reuses(), 1)...)
-	if item.DeleteExtra {
-		args = append(args, "--delete", "--delete-excluded")
-	}
 	args = append(args, filters(&item.Item)...)
 	args = append(args, source(&s.plan, &item.Item), destination(&s.plan, &item.Item))
 	p := s.meter.part(item.Label)
@@ -65,24 +62,10 @@ func (s *session) copyAlone(ctx context.Context, item *itemState) (err error) {
 	return nil
 }
 
-// compareAlone brings over the files that must be compared by content, before the run that goes by size and time: to that
-// one they are already up to date.
-func (s *session) compareAlone(ctx context.Context, item *itemState, a *analysis) error {
-	if len(a.check.units) == 0 {
-		return nil
-	}
-	start := time.Now()
-	st, err := s.rsync(ctx, s.listRun(item, a.check, a.check.units, true, 1))
-	if err == nil {
-		item.ran(start, st)
-	}
-	return err
-}
-
-// copyTogether copies items with several workers at a time.
-func (s *session) copyTogether(ctx context.Context, items []*itemState) (err error) {
-	var mu sync.Mutex
+// copyListed lists the items' sources and then shares the files out to the workers.
+func (s *session) copyListed(ctx context.Context, items []*itemState) (err error) {
 	q := newQueue(s.plan.Workers)
+	var mu sync.Mutex
 	var analyses []*analysis
 	defer func() {
 		for _, a := range analyses {
@@ -97,7 +80,7 @@ func (s *session) copyTogether(ctx context.Context, items []*itemState) (err err
 			continue
 		}
 		analysing.Go(func() error {
-			a, err := s.analyse(actx, item, true)
+			a, err := s.analyse(actx, item)
 			if err != nil {
 				return unlessOptional(item, err)
 			}
@@ -108,7 +91,7 @@ func (s *session) copyTogether(ctx context.Context, items []*itemState) (err err
 			q.add(item, a.check, true)
 			item.holds(a.files, a.bytes)
 			s.meter.expect(a.files, a.bytes)
-			return s.makeTree(actx, item, a)
+			return s.makeTree(actx, item)
 		})
 	}
 	if err := analysing.Wait(); err != nil {
@@ -160,24 +143,16 @@ func (s *session) listRun(item *itemState, list *spool, units []unit, checksum b
 	return run{item: item, args: args, list: func() io.Reader { return list.reader(units) }}
 }
 
-// makeTree removes what does not belong in the destination and makes the directories, so that empty ones exist too and
-// workers do not race for their modes.
-func (s *session) makeTree(ctx context.Context, item *itemState, a *analysis) error {
+// makeTree makes the directories, so that empty ones exist too and workers do not race for their modes, and removes what
+// does not belong in the destination. No file is at least 1 and at most 0 bytes long, so no file is copied: rsync
+// only walks both sides, by the plan's own rules.
+func (s *session) makeTree(ctx context.Context, item *itemState) error {
 	begin := time.Now()
 	defer func() { item.analysis += time.Since(begin) }()
-	if item.DeleteExtra && item.hasContent {
-		if err := s.deleteExtra(ctx, item); err != nil {
-			return err
-		}
+	args := []string{"-rLKpts", "--min-size=1", "--max-size=0"}
+	if item.DeleteExtra {
+		args = append(args, "--delete", "--delete-excluded", "--force")
 	}
-	_, err := s.rsync(ctx, s.listRun(item, a.dirs, a.dirs.units, false, 1))
-	return err
-}
-
-// deleteExtra removes from the destination what the source does not have. Neither updating nor creating anything, rsync
-// only walks both sides; the rules are the plan's own.
-func (s *session) deleteExtra(ctx context.Context, item *itemState) error {
-	args := []string{"-rLKs", "--existing", "--ignore-existing", "--delete", "--delete-excluded", "--force"}
 	args = append(args, connection(&s.plan)...)
 	args = append(args, filters(&item.Item)...)
 	_, err := s.rsync(ctx, run{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path/filepath"
 
 	"github.com/barman-go/barman/sdk/diag"
 	"github.com/barman-go/barman/sdk/toolexec"
@@ -65,7 +66,7 @@ func (s *session) attempt(ctx context.Context, r run) (runStats, error) {
 
 func (s *session) start(ctx context.Context, r run) (runStats, *verdict, error) {
 	var st runStats
-	v := &verdict{source: r.item.Source}
+	v := &verdict{source: filepath.Clean(r.item.Source)}
 	each := r.each
 	if each == nil {
 		each = func(line []byte) error {
