@@ -41,7 +41,7 @@ func (l *loader) readDropIns(g *Global) {
 	}
 }
 
-// AutoFile, in barman_home, holds what config-update changed. It is read after all other files.
+// AutoFile is a file in barman_home that holds what config-update changed. It is read after all other files.
 const AutoFile = ".barman.auto.hcl"
 
 // checkRestated ends the program when a drop-in file changes the barman block. Saying the same again is tolerated.
@@ -68,5 +68,3 @@ func (l *loader) checkRestated(b topBlock) {
 		l.diags = append(l.diags, d)
 	}
 }
-
-func sortedAttributes[V any](m map[string]V) []string { return sortedKeys(m) }

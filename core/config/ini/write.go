@@ -23,7 +23,7 @@ func (im *importer) write(main string) []byte {
 			fmt.Fprintf(&b, "%s %s {\n", kind, quote(s.name))
 		}
 		for _, o := range s.options {
-			im.writeOption(&b, kind, s, o)
+			im.writeOption(&b, s, o)
 		}
 		b.WriteString("}\n")
 	}
@@ -59,7 +59,7 @@ func writeComments(b *bytes.Buffer, indent string, comments []string) {
 	}
 }
 
-func (im *importer) writeOption(b *bytes.Buffer, kind string, s *section, o *option) {
+func (im *importer) writeOption(b *bytes.Buffer, s *section, o *option) {
 	writeComments(b, "  ", o.comments)
 	row, known := config.Lookup(o.key)
 	switch {
