@@ -30,8 +30,9 @@ const (
 	deleteKey = "delete_this"
 )
 
-// KeepOf returns the keep of a backup. Like Barman, it takes any unknown text for full. An empty file, which a crash can leave,
-// is full too: Barman refuses to delete such a backup by hand, yet lets retention have it; here it is safe from both.
+// KeepOf returns the keep of a backup. Like Barman, it takes any unknown text for full. An empty file, which a crash
+// can leave, is full too: Barman refuses to delete such a backup by hand, yet lets retention have it; here it is safe
+// from both.
 func (c *Catalog) KeepOf(id string) (Keep, error) {
 	text, found, err := c.annotation(id, keepKey)
 	switch {
@@ -43,7 +44,8 @@ func (c *Catalog) KeepOf(id string) (Keep, error) {
 	return KeepFull, nil
 }
 
-// Keeps returns the keep of every backup that has one, by id: the same as KeepOf for each, with one look at the directory.
+// Keeps returns the keep of every backup that has one, by id: the same as KeepOf for each, with one look at the
+// directory.
 func (c *Catalog) Keeps() (map[string]Keep, error) {
 	names, err := listNames(c.Layout.Meta())
 	if err != nil {
@@ -79,8 +81,8 @@ func (c *Catalog) Keeps() (map[string]Keep, error) {
 	return keeps, nil
 }
 
-// SetKeep keeps a backup, durably. Whether it may be kept is the caller's question: only a DONE backup that is not incremental
-// may. KeepNone releases it.
+// SetKeep keeps a backup, durably. Whether it may be kept is the caller's question: only a DONE backup that is not
+// incremental may. KeepNone releases it.
 func (c *Catalog) SetKeep(id string, keep Keep) error {
 	switch keep {
 	case KeepNone:
@@ -91,8 +93,8 @@ func (c *Catalog) SetKeep(id string, keep Keep) error {
 	return fmt.Errorf("unknown keep target %q: want full or standalone", keep)
 }
 
-// MarkDelete records, durably, that a delete of the backup has begun, so that one which is interrupted is completed later and
-// its remains are not taken for a backup.
+// MarkDelete records, durably, that a delete of the backup has begun, so that one which is interrupted is completed
+// later and its remains are not taken for a backup.
 func (c *Catalog) MarkDelete(id string) error { return c.annotate(id, deleteKey, "delete") }
 
 // UnmarkDelete takes the mark away: when the delete was refused before it removed anything, or when all is removed.
@@ -104,8 +106,8 @@ func (c *Catalog) MarkedForDelete(id string) (bool, error) {
 	return found, err
 }
 
-// annotation reads an annotation from meta/, or from its legacy place. Barman moves a legacy one when it reads it; here reading
-// changes nothing, and only a write moves it.
+// annotation reads an annotation from meta/, or from its legacy place. Barman moves a legacy one when it reads it;
+// here reading changes nothing, and only a write moves it.
 func (c *Catalog) annotation(id, key string) (text string, found bool, err error) {
 	if !ValidID(id) {
 		return "", false, fmt.Errorf("%q is not a backup id such as 20260111T100000", id)
@@ -132,7 +134,8 @@ func (c *Catalog) annotate(id, key, value string) error {
 	if err := fsx.WriteFile(c.Layout.AnnotationPath(id, key), []byte(value), fileMode); err != nil {
 		return err
 	}
-	// Barman renames a legacy annotation over the new one whenever it reads; without this, an old value would come back.
+	// Barman renames a legacy annotation over the new one whenever it reads; without this, an old value would come
+	// back.
 	return c.removeLegacyAnnotation(id, key)
 }
 

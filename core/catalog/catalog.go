@@ -16,9 +16,9 @@ var ErrNoBackup = errors.New("no such backup")
 
 // Catalog reads and changes what is recorded about the backups of one server.
 //
-// It takes no lock: which one protects an operation depends on the operation (the server's backup lock, the backup's own
-// lock), and its caller holds it. Reading needs none, because files are only ever replaced whole. A Catalog has no state
-// besides its layout and may be used by several goroutines.
+// It takes no lock: which one protects an operation depends on the operation (the server's backup lock, the backup's
+// own lock), and its caller holds it. Reading needs none, because files are only ever replaced whole. A Catalog has
+// no state besides its layout and may be used by several goroutines.
 type Catalog struct {
 	Layout Layout
 	// local is the zone of dates that have no offset.
@@ -34,8 +34,8 @@ const (
 	dirMode  fs.FileMode = 0o755
 )
 
-// infoPath is the file that describes a backup: the one in meta/ if it exists, otherwise the legacy one if that exists, otherwise
-// the one in meta/.
+// infoPath is the file that describes a backup: the one in meta/ if it exists, otherwise the legacy one if that
+// exists, otherwise the one in meta/.
 func (c *Catalog) infoPath(id string) (string, error) {
 	path := c.Layout.InfoPath(id)
 	if found, err := exists(path); found || err != nil {
@@ -57,8 +57,8 @@ func exists(path string) (bool, error) {
 	return err == nil, err
 }
 
-// Load reads one backup. The error is ErrNoBackup when the catalog does not have it, an *InfoError when its file cannot be
-// understood, or one of the file system.
+// Load reads one backup. The error is ErrNoBackup when the catalog does not have it, an *InfoError when its file
+// cannot be understood, or one of the file system.
 func (c *Catalog) Load(id string) (*BackupInfo, error) {
 	if !ValidID(id) {
 		return nil, fmt.Errorf("%w: %q is not a backup id such as 20260111T100000", ErrNoBackup, id)
@@ -87,10 +87,11 @@ func (c *Catalog) loadFile(id, path string, buf []byte) (*BackupInfo, error) {
 	return b, nil
 }
 
-// Save writes a backup's file durably, always in meta/. A legacy file stays where it is: the one in meta/ wins, and the legacy
-// one goes with the content of the backup.
+// Save writes a backup's file durably, always in meta/. A legacy file stays where it is: the one in meta/ wins, and
+// the legacy one goes with the content of the backup.
 //
-// Barman refuses a whole catalog in which one file has a key that it does not know, so there is no way to add one here.
+// Barman refuses a whole catalog in which one file has a key that it does not know, so there is no way to add one
+// here.
 func (c *Catalog) Save(b *BackupInfo) error {
 	if !ValidID(b.ID) {
 		return fmt.Errorf("%q is not a backup id such as 20260111T100000", b.ID)
@@ -130,8 +131,8 @@ func (c *Catalog) Update(id string, change func(*BackupInfo) error) (*BackupInfo
 	return b, c.Save(b)
 }
 
-// DeleteInfo removes what describes a backup, in meta/ and in the legacy place, durably. It is the last step of a delete, when
-// the content is gone; a backup that has no file is fine, so that an interrupted delete can be repeated.
+// DeleteInfo removes what describes a backup, in meta/ and in the legacy place, durably. It is the last step of a
+// delete, when the content is gone; a backup that has no file is fine, so that an interrupted delete can be repeated.
 func (c *Catalog) DeleteInfo(id string) error {
 	if !ValidID(id) {
 		return fmt.Errorf("%q is not a backup id such as 20260111T100000", id)
@@ -175,9 +176,9 @@ func (c *Catalog) IsOrphan(b *BackupInfo) (bool, error) {
 	return len(entries) == 1 && entries[0].Name() == legacyInfoName, nil
 }
 
-// NewID is the id of a backup that begins now: local time, to the second. At the end of daylight saving time, when the clock
-// repeats an hour, and for a second backup in one second, it is the second after the newest backup, so that the order of ids
-// stays the order in time.
+// NewID is the id of a backup that begins now: local time, to the second. At the end of daylight saving time, when
+// the clock repeats an hour, and for a second backup in one second, it is the second after the newest backup, so that
+// the order of ids stays the order in time.
 //
 // Two processes may get the same id unless they hold the server's backup lock.
 func (c *Catalog) NewID(now time.Time) (string, error) {
@@ -189,8 +190,8 @@ func (c *Catalog) NewID(now time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// A newest backup more than an hour ahead is not daylight saving time but a clock that was wrong once; following it would
-	// make ids lie for ever. Then only a collision is avoided.
+	// A newest backup more than an hour ahead is not daylight saving time but a clock that was wrong once; following
+	// it would make ids lie for ever. Then only a collision is avoided.
 	last, err := time.Parse(idLayout, newest)
 	if err == nil && !last.Before(clock) && last.Sub(clock) <= repeatedHour {
 		return last.Add(time.Second).Format(idLayout), nil

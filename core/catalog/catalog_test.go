@@ -227,8 +227,10 @@ func TestValidateName(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, name := range []string{"", "latest", "last", "oldest", "first", "last-failed", "latest-full", "last-full", "auto",
-		"20260101T000000", "None", " x", "a\nb"} {
+	for _, name := range []string{
+		"", "latest", "last", "oldest", "first", "last-failed", "latest-full", "last-full", "auto",
+		"20260101T000000", "None", " x", "a\nb",
+	} {
 		if ValidateName(name) == nil {
 			t.Errorf("%q was accepted", name)
 		}

@@ -14,8 +14,8 @@ import (
 
 // GapGrace is how long a segment may be missing while later ones are archived before a backup is given up.
 //
-// Segments do not always arrive in order: several are archived at once, and the file archiver and the streaming archiver overtake
-// each other. A FAILED backup is never looked at again, so it must not be one that is only early.
+// Segments do not always arrive in order: several are archived at once, and the file archiver and the streaming
+// archiver overtake each other. A FAILED backup is never looked at again, so it must not be one that is only early.
 const GapGrace = time.Hour
 
 // WALArchive is what CheckWALs needs to know about the archive of one server at one moment.
@@ -51,8 +51,9 @@ var ErrFailedBackup = errors.New("The validity of a failed backup cannot be chec
 //	one is missing before the archive's end, and may still come   WAITING_FOR_WALS
 //	one is missing, and cannot be expected any more               FAILED
 //
-// A missing segment may still come while it waits in incoming/ or streaming/, while the archive has not reached the backup's last segment, and
-// until nothing was archived for GapGrace. (Barman fails the backup at once.) A backup that was DONE goes back to WAITING_FOR_WALS first.
+// A missing segment may still come while it waits in incoming/ or streaming/, while the archive has not reached the
+// backup's last segment, and until nothing was archived for GapGrace. (Barman fails the backup at once.) A backup
+// that was DONE goes back to WAITING_FOR_WALS first.
 //
 // The error is ErrFailedBackup, or that of BackupInfo.RequiredWALs for a backup that has no WAL files to look for.
 func CheckWALs(b *BackupInfo, archive WALArchive, now time.Time) (Decision, error) {
@@ -100,8 +101,8 @@ func CheckWALs(b *BackupInfo, archive WALArchive, now time.Time) (Decision, erro
 	return waiting, nil
 }
 
-// LookAtWALs finds out what CheckWALs needs, from the directories of the archive and not from its index, so that a damaged index cannot
-// make a backup look complete.
+// LookAtWALs finds out what CheckWALs needs, from the directories of the archive and not from its index, so that a
+// damaged index cannot make a backup look complete.
 func (c *Catalog) LookAtWALs(b *BackupInfo) (WALArchive, error) {
 	var archive WALArchive
 	required, err := b.RequiredWALs()
@@ -139,8 +140,8 @@ func (c *Catalog) isPending(segment wal.Segment) bool {
 	return false
 }
 
-// newestSegment finds the highest archived segment of a timeline, and when its directory was last changed, which is when something
-// was last archived there.
+// newestSegment finds the highest archived segment of a timeline, and when its directory was last changed, which is
+// when something was last archived there.
 func (c *Catalog) newestSegment(tli wal.TimelineID) (newest wal.Segment, changed time.Time, err error) {
 	dirs, err := listNames(c.Layout.WALs)
 	if err != nil {
@@ -173,8 +174,8 @@ func (c *Catalog) newestSegment(tli wal.TimelineID) (newest wal.Segment, changed
 	return newest, changed, nil
 }
 
-// CheckBackup looks at the WAL files of a backup, decides, and saves the backup if its status or error changed. The caller holds the
-// backup's own lock. The errors of CheckWALs and Load come back as they are.
+// CheckBackup looks at the WAL files of a backup, decides, and saves the backup if its status or error changed. The
+// caller holds the backup's own lock. The errors of CheckWALs and Load come back as they are.
 func (c *Catalog) CheckBackup(id string, now time.Time) (*BackupInfo, Decision, error) {
 	var decision Decision
 	b, err := c.Update(id, func(b *BackupInfo) (err error) {

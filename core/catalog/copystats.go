@@ -8,8 +8,8 @@ import (
 
 // CopyStats says how long the copy of a backup took. All times are in seconds.
 //
-// A self-contained copy (pg_basebackup, snapshots) only has TotalTime and CopyTime; they are equal. A copy file by file has
-// NumberOfWorkers and the rest.
+// A self-contained copy (pg_basebackup, snapshots) only has TotalTime and CopyTime; they are equal. A copy file by
+// file has NumberOfWorkers and the rest.
 type CopyStats struct {
 	// TotalTime is from the start to the end of the copy.
 	TotalTime float64

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// FormatTime is t as Python prints a datetime that knows its zone: 2025-01-01 00:00:00.123456+01:00. Microseconds appear
-// unless they are 0; the offset has seconds when it needs them. The zero time is "None".
+// FormatTime is t as Python prints a datetime that knows its zone: 2025-01-01 00:00:00.123456+01:00. Microseconds
+// appear unless they are 0; the offset has seconds when it needs them. The zero time is "None".
 func FormatTime(t time.Time) string {
 	if t.IsZero() {
 		return "None"
@@ -37,9 +37,9 @@ var dateLayouts = []string{
 	"Mon Jan _2 15:04:05 2006",
 }
 
-// ParseTime reads a date and time as FormatTime writes it, and some other forms that catalogs are known to hold: a T between
-// date and time, offsets such as Z, +0100 and +01, and no offset at all, which means the zone local. The offset found is
-// kept: the result's location is a fixed zone.
+// ParseTime reads a date and time as FormatTime writes it, and some other forms that catalogs are known to hold: a T
+// between date and time, offsets such as Z, +0100 and +01, and no offset at all, which means the zone local. The
+// offset found is kept: the result's location is a fixed zone.
 func ParseTime(text string, local *time.Location) (time.Time, error) {
 	text = strings.TrimSpace(text)
 	body, offset, found := cutOffset(text)

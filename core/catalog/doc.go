@@ -1,5 +1,6 @@
-// Package catalog is the memory of the backups of one server: what was backed up, when, with which WAL, and which WAL files
-// are archived. Everything in it is a file that Python Barman 3.17 reads and writes too, at the same time if need be.
+// Package catalog is the memory of the backups of one server: what was backed up, when, with which WAL, and which WAL
+// files are archived. Everything in it is a file that Python Barman 3.17 reads and writes too, at the same time if
+// need be.
 //
 //	HOME/main/                                      Layout: every path below is one of its functions
 //	  identity.json                                 Catalog.Identity
@@ -22,13 +23,13 @@
 //
 // Invariants:
 //
-//   - No file ever has a key, a line or a name that Barman does not understand: one unknown key would make it refuse every
-//     command on the catalog.
+//   - No file ever has a key, a line or a name that Barman does not understand: one unknown key would make it refuse
+//     every command on the catalog.
 //   - What was read and not changed is written back byte for byte; keys of newer versions stay where they are.
 //   - One damaged backup.info never hides the other backups.
 //   - A file is replaced whole and durably, so that a reader or a crash sees the old one or the new one.
 //   - A WAL file is taken off the index before it is removed; only files that the index lists are removed, one by one.
 //
-// What is decided about backups (may these WAL files go? is this backup complete?) is computed by functions over values, apart from
-// the functions that read and write.
+// What is decided about backups (may these WAL files go? is this backup complete?) is computed by functions over
+// values, apart from the functions that read and write.
 package catalog

@@ -6,14 +6,15 @@ import "bytes"
 type Format struct {
 	// Name is what is recorded for a file that was recognised by its first bytes.
 	Name string
-	// Also are other names under which Barman records files of the same format, because it records the configured program.
+	// Also are other names under which Barman records files of the same format, because it records the configured
+	// program.
 	Also []string
 	// Magic is what every file of the format begins with.
 	Magic []byte
 }
 
-// KnownFormats are the compressions that Barman knows, in the order in which it compares them; the first match wins. Others come from
-// plugins.
+// KnownFormats are the compressions that Barman knows, in the order in which it compares them; the first match wins.
+// Others come from plugins.
 var KnownFormats = []Format{
 	{Name: "bzip2", Also: []string{"pybzip2"}, Magic: []byte("BZh")},
 	{Name: "gzip", Also: []string{"pigz", "pygzip"}, Magic: []byte{0x1f, 0x8b, 0x08}},
@@ -39,7 +40,8 @@ func IdentifyFormat(head []byte) string {
 // SameFormat tells whether two recorded names of a compression mean the same format: gzip, pigz and pygzip do.
 func SameFormat(a, b string) bool { return FormatFamily(a) == FormatFamily(b) }
 
-// FormatFamily is the name of the format that a recorded name stands for: gzip for pigz. Other names stand for themselves.
+// FormatFamily is the name of the format that a recorded name stands for: gzip for pigz. Other names stand for
+// themselves.
 func FormatFamily(name string) string {
 	for _, f := range KnownFormats {
 		for _, also := range f.Also {
@@ -51,8 +53,8 @@ func FormatFamily(name string) string {
 	return name
 }
 
-// IsPGPEncrypted tells whether a file that begins with head is an encrypted OpenPGP message in binary form, as gpg --encrypt
-// writes it (RFC 9580: it begins with a packet that holds a session key).
+// IsPGPEncrypted tells whether a file that begins with head is an encrypted OpenPGP message in binary form, as gpg
+// --encrypt writes it (RFC 9580: it begins with a packet that holds a session key).
 func IsPGPEncrypted(head []byte) bool {
 	if len(head) < 2 || head[0]&0x80 == 0 {
 		return false

@@ -36,7 +36,8 @@ func (c *Catalog) Identity() (id Identity, found bool, err error) {
 	return id, true, nil
 }
 
-// WriteIdentity writes identity.json durably unless it exists: a catalog gets its identity once. It tells whether it wrote.
+// WriteIdentity writes identity.json durably unless it exists: a catalog gets its identity once. It tells whether it
+// wrote.
 func (c *Catalog) WriteIdentity(id Identity) (written bool, err error) {
 	path := c.Layout.IdentityPath()
 	if found, err := exists(path); found || err != nil {

@@ -13,11 +13,11 @@ import (
 // BackupInfo is what a catalog records about one backup: the content of its backup.info file.
 //
 // The zero value of a field means that the file says None, or does not have the key; only counts for which 0 is a
-// measurement are an OptInt. Values that were read and not changed are written back as the very bytes that were read, and
-// so are keys, comments and blank lines that this program does not know (see EncodeInfo).
+// measurement are an OptInt. Values that were read and not changed are written back as the very bytes that were read,
+// and so are keys, comments and blank lines that this program does not know (see EncodeInfo).
 //
-// A BackupInfo is plain data: it may be copied, and it is not safe for concurrent use while somebody changes it. Copies
-// share slices.
+// A BackupInfo is plain data: it may be copied, and it is not safe for concurrent use while somebody changes it.
+// Copies share slices.
 type BackupInfo struct {
 	// ID is the backup's identity; it is the name of the file, not a line in it.
 	ID string
@@ -111,7 +111,8 @@ func NewBackupInfo(id, server string, mode Mode) *BackupInfo {
 // Mode is how a backup was taken.
 type Mode string
 
-// Modes that Barman writes. rsync modes are written for local-rsync too; passive is a backup copied from a primary node.
+// Modes that Barman writes. rsync modes are written for local-rsync too; passive is a backup copied from a primary
+// node.
 const (
 	ModeRsyncConcurrent    Mode = "rsync-concurrent"
 	ModeRsyncExclusive     Mode = "rsync-exclusive"
@@ -132,7 +133,8 @@ const (
 	TypeSnapshot    Type = "snapshot"
 )
 
-// Type derives the type from mode and parent. A copy on a passive node has lost its mode and shows as full or incremental.
+// Type derives the type from mode and parent. A copy on a passive node has lost its mode and shows as full or
+// incremental.
 func (b *BackupInfo) Type() Type {
 	switch {
 	case strings.HasPrefix(string(b.Mode), "snapshot"):
@@ -175,8 +177,8 @@ func (b *BackupInfo) WALDirectory() string {
 	return "pg_wal"
 }
 
-// RequiredWALs are the segments without which the backup cannot become consistent, from BeginWAL to EndWAL. It is an error
-// when one of them is unknown, when they lie on different timelines or when they are out of order.
+// RequiredWALs are the segments without which the backup cannot become consistent, from BeginWAL to EndWAL. It is an
+// error when one of them is unknown, when they lie on different timelines or when they are out of order.
 func (b *BackupInfo) RequiredWALs() ([]wal.Segment, error) {
 	var none wal.Segment
 	if b.BeginWAL == none || b.EndWAL == none {
@@ -203,6 +205,6 @@ func (b *BackupInfo) RequiredWALs() ([]wal.Segment, error) {
 
 var idPattern = regexp.MustCompile(`^\d{8}T\d{6}$`)
 
-// ValidID tells whether s has the form of a backup id, such as 20260111T100000. A valid id is safe as a component of a
-// path.
+// ValidID tells whether s has the form of a backup id, such as 20260111T100000. A valid id is safe as a component of
+// a path.
 func ValidID(s string) bool { return idPattern.MatchString(s) }

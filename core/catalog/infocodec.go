@@ -79,12 +79,12 @@ func infoLines(data string, f func(infoLine) error) error {
 	return nil
 }
 
-// DecodeInfo reads the content of a backup.info file. Keys that are missing have the value that Barman gives them: null, EMPTY
-// for the status, 16 MiB for the segment size. Unknown keys, which newer versions write, are kept for EncodeInfo. Dates
-// without an offset belong to the zone local.
+// DecodeInfo reads the content of a backup.info file. Keys that are missing have the value that Barman gives them:
+// null, EMPTY for the status, 16 MiB for the segment size. Unknown keys, which newer versions write, are kept for
+// EncodeInfo. Dates without an offset belong to the zone local.
 //
-// The error is an *InfoError. A file without a status is refused: a power loss can leave one that is cut off or empty, and
-// what it says must not pass for a backup.
+// The error is an *InfoError. A file without a status is refused: a power loss can leave one that is cut off or
+// empty, and what it says must not pass for a backup.
 func DecodeInfo(id string, data []byte, local *time.Location) (*BackupInfo, error) {
 	b := &BackupInfo{ID: id}
 	text := string(data) // once, so that keys and values need no copies
@@ -122,9 +122,9 @@ func DecodeInfo(id string, data []byte, local *time.Location) (*BackupInfo, erro
 
 // EncodeInfo returns the content of the backup.info file.
 //
-// For a new backup these are all keys in Barman's order. For one that was read, every line whose value did not change stays
-// as it was, byte for byte, as do unknown keys and comments; a value that a file did not mention is inserted in order once it
-// is not null. So a file that was read and not changed is written back identically.
+// For a new backup these are all keys in Barman's order. For one that was read, every line whose value did not change
+// stays as it was, byte for byte, as do unknown keys and comments; a value that a file did not mention is inserted in
+// order once it is not null. So a file that was read and not changed is written back identically.
 //
 // The error names a field whose value the format cannot hold, such as a text of several lines.
 func EncodeInfo(b *BackupInfo) ([]byte, error) {

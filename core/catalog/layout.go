@@ -9,8 +9,8 @@ import (
 	"github.com/barman-go/barman/core/wal"
 )
 
-// Layout says where the parts of one server's catalog lie. All directories are absolute paths; Server is the server's name,
-// which is part of some file names. The functions only compute paths unless they say that they look.
+// Layout says where the parts of one server's catalog lie. All directories are absolute paths; Server is the server's
+// name, which is part of some file names. The functions only compute paths unless they say that they look.
 type Layout struct {
 	Server string
 	// Backup is backup_directory; meta/ and identity.json lie in it whatever the other directories are.
@@ -45,8 +45,8 @@ func DefaultLayout(home, server string) Layout {
 	}
 }
 
-// Directories are those that check, backup and a passive node create when they are missing, parents first. meta/ is not among
-// them: the first backup.info creates it.
+// Directories are those that check, backup and a passive node create when they are missing, parents first. meta/ is
+// not among them: the first backup.info creates it.
 func (l Layout) Directories() []string {
 	return []string{l.Backup, l.Base, l.Errors, l.Incoming, l.Streaming, l.WALs, l.XlogDB}
 }
@@ -90,8 +90,8 @@ func (l Layout) SyncWALsInfoPath() string { return filepath.Join(l.WALs, "sync-w
 // BackupPath is the directory with the content of a backup.
 func (l Layout) BackupPath(id string) string { return filepath.Join(l.Base, id) }
 
-// DataPath is the directory of a backup for the data directory. It looks whether a directory of the oldest layout, called
-// pgdata, exists; otherwise the answer is data.
+// DataPath is the directory of a backup for the data directory. It looks whether a directory of the oldest layout,
+// called pgdata, exists; otherwise the answer is data.
 func (l Layout) DataPath(id string) string {
 	if l.isVersion1(id) {
 		return filepath.Join(l.BackupPath(id), "pgdata")

@@ -18,8 +18,8 @@ type Unreadable struct {
 	Err error
 }
 
-// List reads all backups. A file that cannot be understood does not hide the others: it is in Backups.Unreadable. The error is
-// only for a directory that cannot be listed.
+// List reads all backups. A file that cannot be understood does not hide the others: it is in Backups.Unreadable. The
+// error is only for a directory that cannot be listed.
 //
 // It costs one listing of meta/ and base/ and one read for each backup.
 func (c *Catalog) List() (*Backups, error) {
@@ -83,7 +83,8 @@ func (c *Catalog) infoPaths() (map[string]string, error) {
 	return paths, nil
 }
 
-// parallel calls f for 0 … n−1, from as many goroutines as there are processors when that pays. Each goroutine has its own buf.
+// parallel calls f for 0 … n−1, from as many goroutines as there are processors when that pays. Each goroutine has
+// its own buf.
 func parallel(n int, f func(i int, buf []byte)) {
 	workers := max(1, min(runtime.GOMAXPROCS(0), n/16))
 	var wait sync.WaitGroup
@@ -146,7 +147,8 @@ func (l *Backups) Last(statuses ...Status) *BackupInfo {
 	return nil
 }
 
-// Previous returns the newest backup before id that has one of the statuses, nil if there is none. id itself need not exist.
+// Previous returns the newest backup before id that has one of the statuses, nil if there is none. id itself need not
+// exist.
 func (l *Backups) Previous(id string, statuses ...Status) *BackupInfo {
 	for _, b := range slices.Backward(l.All) {
 		if b.ID < id && b.Status.In(statuses...) {
@@ -156,7 +158,8 @@ func (l *Backups) Previous(id string, statuses ...Status) *BackupInfo {
 	return nil
 }
 
-// Next returns the oldest backup after id that has one of the statuses, nil if there is none. id itself need not exist.
+// Next returns the oldest backup after id that has one of the statuses, nil if there is none. id itself need not
+// exist.
 func (l *Backups) Next(id string, statuses ...Status) *BackupInfo {
 	for _, b := range l.All {
 		if b.ID > id && b.Status.In(statuses...) {

@@ -20,8 +20,9 @@ var keysSince35 = []string{
 	"children_backup_ids", "cluster_size", "data_checksums", "encryption", "parent_backup_id", "summarize_wal",
 }
 
-// TestPythonBarmanReadsAndRewritesOurFiles shares one catalog with the Barman that is installed, in the layout of version 3.4: it must
-// show what was written here, and what it writes itself must be read here and come back byte for byte.
+// TestPythonBarmanReadsAndRewritesOurFiles shares one catalog with the Barman that is installed, in the layout of
+// version 3.4: it must show what was written here, and what it writes itself must be read here and come back byte for
+// byte.
 func TestPythonBarmanReadsAndRewritesOurFiles(t *testing.T) {
 	program, err := exec.LookPath("barman")
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 // smallFile is larger than backup.info files usually are.
 const smallFile = 16 << 10
 
-// readSmall is os.ReadFile with three system calls for a file that fits buf, where os.ReadFile needs six. A list of a thousand
-// backups consists of little else. The result may share buf.
+// readSmall is os.ReadFile with three system calls for a file that fits buf, where os.ReadFile needs six. A list of a
+// thousand backups consists of little else. The result may share buf.
 func readSmall(path string, buf []byte) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -20,7 +20,8 @@ func readSmall(path string, buf []byte) ([]byte, error) {
 	}
 	n, err := unix.Read(fd, buf)
 	err = errors.Join(err, unix.Close(fd))
-	// A regular file that fills less than the buffer has been read to its end. Anything unusual is left to os.ReadFile.
+	// A regular file that fills less than the buffer has been read to its end. Anything unusual is left to
+	// os.ReadFile.
 	if err != nil || n == len(buf) {
 		return os.ReadFile(path)
 	}

@@ -59,13 +59,15 @@ var shortcuts = []struct {
 // autoWord is a word that only restore understands; it is no name for a backup.
 const autoWord = "auto"
 
-// Resolve finds the backup that the user means, as the Barman manual describes it (chapter on command line shortcuts): one of the
-// words latest, last, oldest, first, last-failed, latest-full and last-full; otherwise an id; otherwise a name given with
-// --name. Words and names mean usable backups, except last-failed; an id reaches every backup.
+// Resolve finds the backup that the user means, as the Barman manual describes it (chapter on command line
+// shortcuts): one of the words latest, last, oldest, first, last-failed, latest-full and last-full; otherwise an id;
+// otherwise a name given with --name. Words and names mean usable backups, except last-failed; an id reaches every
+// backup.
 //
 // Barman takes any part of "last-failed" for the whole, even an empty text; here only the whole word counts.
 //
-// The error is an *UnknownBackupError, which matches ErrNoBackup, or an *AmbiguousNameError. Their texts are Barman's, ready to be shown.
+// The error is an *UnknownBackupError, which matches ErrNoBackup, or an *AmbiguousNameError. Their texts are
+// Barman's, ready to be shown.
 func (l *Backups) Resolve(text string) (*BackupInfo, error) {
 	for _, s := range shortcuts {
 		if slices.Contains(s.words, text) {
@@ -104,8 +106,8 @@ func (l *Backups) Resolve(text string) (*BackupInfo, error) {
 	return nil, &AmbiguousNameError{Name: text, IDs: ids}
 }
 
-// ValidateName returns an error when a backup cannot be given this name, because Resolve would understand it as something
-// else or backup.info could not hold it.
+// ValidateName returns an error when a backup cannot be given this name, because Resolve would understand it as
+// something else or backup.info could not hold it.
 func ValidateName(name string) error {
 	reserved := name == autoWord
 	for _, s := range shortcuts {

@@ -6,8 +6,8 @@ import (
 	"github.com/barman-go/barman/core/wal"
 )
 
-// segmentSet remembers segments as ranges of neighbours. An archive is nearly one range, so the set stays small however
-// many segments it holds.
+// segmentSet remembers segments as ranges of neighbours. An archive is nearly one range, so the set stays small
+// however many segments it holds.
 type segmentSet map[wal.TimelineID][]segmentRange
 
 // segmentRange includes both ends.
@@ -15,7 +15,8 @@ type segmentRange struct{ first, last uint64 }
 
 // add tells whether the segment was not in the set yet.
 func (s segmentSet) add(segment wal.Segment) bool {
-	// Not XLogSegNo, whose computation needs the segment size: at the end of a log there is a gap, which only costs a range.
+	// Not XLogSegNo, whose computation needs the segment size: at the end of a log there is a gap, which only costs a
+	// range.
 	n := uint64(segment.Log)<<32 | uint64(segment.Seg)
 	ranges := s[segment.Timeline]
 	i, _ := slices.BinarySearchFunc(ranges, n, func(r segmentRange, n uint64) int {

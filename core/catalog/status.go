@@ -37,8 +37,8 @@ var (
 
 // transitions lists where a backup may go from each status; "" stands for a backup without a file.
 //
-// DONE goes back when check-backup finds that WAL files have disappeared. FAILED and everything else may become SYNCING only
-// on a passive node, which copies a backup again when its own copy is not DONE.
+// DONE goes back when check-backup finds that WAL files have disappeared. FAILED and everything else may become
+// SYNCING only on a passive node, which copies a backup again when its own copy is not DONE.
 var transitions = map[Status][]Status{
 	"":                   {StatusEmpty, StatusSyncing},
 	StatusEmpty:          {StatusStarted, StatusFailed, StatusSyncing},

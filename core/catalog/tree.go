@@ -3,8 +3,8 @@ package catalog
 import "slices"
 
 // Incremental backups form trees: a full backup is the root, each backup points to its parent, and a parent lists its
-// children. The pointer of the child is what counts here, because it never changes; the list of the parent can name children
-// that are gone, or lack one, after a crash.
+// children. The pointer of the child is what counts here, because it never changes; the list of the parent can name
+// children that are gone, or lack one, after a crash.
 
 // Children are the backups whose parent is id, ascending.
 func (l *Backups) Children(id string) []*BackupInfo {
@@ -17,8 +17,8 @@ func (l *Backups) Children(id string) []*BackupInfo {
 	return found
 }
 
-// Descendants are all backups that depend on id, each after those that depend on it: the order in which they can be deleted.
-// id itself is not among them.
+// Descendants are all backups that depend on id, each after those that depend on it: the order in which they can be
+// deleted. id itself is not among them.
 func (l *Backups) Descendants(id string) []*BackupInfo {
 	return l.descend(id, map[string]bool{id: true}, nil)
 }
@@ -35,8 +35,8 @@ func (l *Backups) descend(id string, seen map[string]bool, found []*BackupInfo) 
 	return found
 }
 
-// Chain is what a restore of the backup needs: its root first, itself last. complete is false when an ancestor is missing from the
-// catalog; then the chain begins below it.
+// Chain is what a restore of the backup needs: its root first, itself last. complete is false when an ancestor is
+// missing from the catalog; then the chain begins below it.
 func (l *Backups) Chain(b *BackupInfo) (chain []*BackupInfo, complete bool) {
 	seen := map[string]bool{}
 	for {
@@ -64,7 +64,8 @@ func (l *Backups) Root(b *BackupInfo) *BackupInfo {
 	return chain[0]
 }
 
-// AddChild records in the parent that a child exists, and saves it. It does nothing when the parent lists the child already.
+// AddChild records in the parent that a child exists, and saves it. It does nothing when the parent lists the child
+// already.
 func (c *Catalog) AddChild(parentID, childID string) error {
 	_, err := c.Update(parentID, func(b *BackupInfo) error {
 		if !slices.Contains(b.ChildrenIDs, childID) {

@@ -65,7 +65,8 @@ func TestSumWALs(t *testing.T) {
 	}
 }
 
-// Whatever the order of the lines and the overlap of the spans, the quick search finds the spans that Contains accepts.
+// Whatever the order of the lines and the overlap of the spans, the quick search finds the spans that Contains
+// accepts.
 func TestSpanFinderFindsEverySpan(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {

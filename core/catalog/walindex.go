@@ -16,11 +16,12 @@ import (
 // LockFunc waits for a lock, takes it and returns the function that releases it.
 type LockFunc func(ctx context.Context) (unlock func() error, err error)
 
-// WALIndex is the list of archived WAL files of one server, which Barman calls xlogdb: a text file with one line for each, in
-// the order in which they were archived.
+// WALIndex is the list of archived WAL files of one server, which Barman calls xlogdb: a text file with one line for
+// each, in the order in which they were archived.
 //
-// Every use takes the server's xlogdb lock, because Barman changes the file in place. Methods may be called from several
-// goroutines and processes at the same time; they wait for each other. Never call one from inside another's callback.
+// Every use takes the server's xlogdb lock, because Barman changes the file in place. Methods may be called from
+// several goroutines and processes at the same time; they wait for each other. Never call one from inside another's
+// callback.
 //
 // A file that does not exist is first rebuilt from the archive, as Barman does.
 type WALIndex struct {
@@ -30,7 +31,8 @@ type WALIndex struct {
 	identify func(head []byte) string
 }
 
-// NewWALIndex opens nothing. lock takes the server's xlogdb lock; identify recognises compressed files and may be IdentifyFormat.
+// NewWALIndex opens nothing. lock takes the server's xlogdb lock; identify recognises compressed files and may be
+// IdentifyFormat.
 func NewWALIndex(layout Layout, lock LockFunc, identify func(head []byte) string) *WALIndex {
 	return &WALIndex{layout: layout, lock: lock, identify: identify}
 }
@@ -58,8 +60,8 @@ func (x *WALIndex) open(ctx context.Context, flag int) (*os.File, error) {
 	return os.OpenFile(path, flag, 0)
 }
 
-// Read calls f with the sequence of all lines; see ReadWALRecords. The lock is held until f returns, so f should not take
-// long.
+// Read calls f with the sequence of all lines; see ReadWALRecords. The lock is held until f returns, so f should not
+// take long.
 func (x *WALIndex) Read(ctx context.Context, f func(iter.Seq2[WALLine, error]) error) error {
 	return x.locked(ctx, func() error {
 		file, err := x.open(ctx, os.O_RDONLY)
@@ -71,8 +73,8 @@ func (x *WALIndex) Read(ctx context.Context, f func(iter.Seq2[WALLine, error]) e
 	})
 }
 
-// Last returns the record that was archived last, without reading the rest of the index; found is false when it is empty. The
-// error is a *WALLineError (with line 0) when the last line cannot be understood.
+// Last returns the record that was archived last, without reading the rest of the index; found is false when it is
+// empty. The error is a *WALLineError (with line 0) when the last line cannot be understood.
 func (x *WALIndex) Last(ctx context.Context) (record WALRecord, found bool, err error) {
 	err = x.locked(ctx, func() error {
 		file, err := x.open(ctx, os.O_RDONLY)
@@ -94,8 +96,8 @@ func (x *WALIndex) Last(ctx context.Context) (record WALRecord, found bool, err 
 	return record, found, err
 }
 
-// Find returns the records of those of the names that the index lists, by name. Lines that cannot be understood are passed
-// over.
+// Find returns the records of those of the names that the index lists, by name. Lines that cannot be understood are
+// passed over.
 func (x *WALIndex) Find(ctx context.Context, names ...string) (map[string]WALRecord, error) {
 	wanted := make(map[string]bool, len(names))
 	for _, name := range names {
@@ -121,7 +123,8 @@ func (x *WALIndex) Find(ctx context.Context, names ...string) (map[string]WALRec
 // maxLine is longer than any line of an index.
 const maxLine = 4 << 10
 
-// lastLine returns the last line of a file that is not blank, without its line break, and the offset at which it begins.
+// lastLine returns the last line of a file that is not blank, without its line break, and the offset at which it
+// begins.
 func lastLine(f *os.File) (line []byte, offset int64, err error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -150,11 +153,11 @@ func lastLine(f *os.File) (line []byte, offset int64, err error) {
 	return nil, 0, nil
 }
 
-// Append adds records in the given order, durably, in one write and one fsync. When it returns an error, some of them may be in
-// the index.
+// Append adds records in the given order, durably, in one write and one fsync. When it returns an error, some of them
+// may be in the index.
 //
-// publish, if not nil, runs first with the lock held: it renames the files into the archive and makes that durable, so that no other
-// process sees a file without its line for long. When it fails, nothing is appended.
+// publish, if not nil, runs first with the lock held: it renames the files into the archive and makes that durable,
+// so that no other process sees a file without its line for long. When it fails, nothing is appended.
 func (x *WALIndex) Append(ctx context.Context, records []WALRecord, publish func() error) error {
 	var lines []byte
 	for _, r := range records {
@@ -192,9 +195,9 @@ func appendLines(f *os.File, lines []byte) error {
 	return fsx.Sync(f)
 }
 
-// mendTail prepares an index whose last line has no line break, which a crash in the middle of an append leaves. Appending to it as
-// it is would make one line of two, which no version can read. A line that is complete gets its line break; one that is cut
-// off goes, because its append was never confirmed.
+// mendTail prepares an index whose last line has no line break, which a crash in the middle of an append leaves.
+// Appending to it as it is would make one line of two, which no version can read. A line that is complete gets its
+// line break; one that is cut off goes, because its append was never confirmed.
 func mendTail(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil || info.Size() == 0 {
@@ -218,8 +221,8 @@ func mendTail(f *os.File) error {
 	return f.Truncate(offset)
 }
 
-// isCompleteLine tells whether a line without line break has all its fields, the last one being a word that is the beginning of no
-// other.
+// isCompleteLine tells whether a line without line break has all its fields, the last one being a word that is the
+// beginning of no other.
 func isCompleteLine(line []byte) bool {
 	if len(bytes.Fields(line)) != 5 {
 		return false
@@ -228,14 +231,16 @@ func isCompleteLine(line []byte) bool {
 	return err == nil && (bytes.HasSuffix(line, []byte("\tNone")) || bytes.HasSuffix(line, []byte("\tgpg")))
 }
 
-// Rewrite replaces the index by those of its lines that keep accepts, byte for byte, and returns the others. Lines that cannot be
-// understood are dropped and returned as errors; only an archive's files that are listed are ever removed, so nothing happens to the
-// file that such a line may have meant.
+// Rewrite replaces the index by those of its lines that keep accepts, byte for byte, and returns the others. Lines
+// that cannot be understood are dropped and returned as errors; only an archive's files that are listed are ever
+// removed, so nothing happens to the file that such a line may have meant.
 //
-// The new index is complete and durable before it takes the name: a crash leaves the old one or the new one. Nothing is written
-// when every line stays. The caller removes files of dropped records after this returned, never before: a file that is not
-// listed does no harm, a listed one that is missing does.
-func (x *WALIndex) Rewrite(ctx context.Context, keep func(WALLine) bool) (dropped []WALRecord, bad []*WALLineError, err error) {
+// The new index is complete and durable before it takes the name: a crash leaves the old one or the new one. Nothing
+// is written when every line stays. The caller removes files of dropped records after this returned, never before: a
+// file that is not listed does no harm, a listed one that is missing does.
+func (x *WALIndex) Rewrite(ctx context.Context, keep func(WALLine) bool) (
+	dropped []WALRecord, bad []*WALLineError, err error,
+) {
 	err = x.locked(ctx, func() error {
 		f, err := x.open(ctx, os.O_RDONLY)
 		if err != nil {

@@ -142,8 +142,11 @@ func TestAppendRefusesLinesThatNobodyCouldRead(t *testing.T) {
 	c := newCatalog(t)
 	put(t, c.Layout.WALIndexPath(), "")
 	for _, r := range []WALRecord{
-		{Name: "foo"}, {Name: "../000000010000000000000001"}, {Name: "000000010000000000000001", Size: -1},
-		{Name: "000000010000000000000001", Compression: "a b"}, {Name: "000000010000000000000001", Encryption: "None"},
+		{Name: "foo"},
+		{Name: "../000000010000000000000001"},
+		{Name: "000000010000000000000001", Size: -1},
+		{Name: "000000010000000000000001", Compression: "a b"},
+		{Name: "000000010000000000000001", Encryption: "None"},
 	} {
 		if err := newIndex(c).Append(t.Context(), []WALRecord{r}, nil); err == nil {
 			t.Errorf("%+v was written", r)

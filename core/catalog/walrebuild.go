@@ -21,11 +21,12 @@ type Rebuilt struct {
 	Skipped []string
 }
 
-// Rebuild writes the index anew from what lies in the archive. Like Barman it lists segments and backup labels in the archive's
-// directories and history files in its root; partial segments, temporary files and everything else are left out.
+// Rebuild writes the index anew from what lies in the archive. Like Barman it lists segments and backup labels in the
+// archive's directories and history files in its root; partial segments, temporary files and everything else are left
+// out.
 //
-// What is recorded then can differ from what was: the compression is the one recognised (gzip, where pigz was configured), and
-// the size is that of the file.
+// What is recorded then can differ from what was: the compression is the one recognised (gzip, where pigz was
+// configured), and the size is that of the file.
 func (x *WALIndex) Rebuild(ctx context.Context) (Rebuilt, error) {
 	var result Rebuilt
 	err := x.locked(ctx, func() (err error) {
@@ -130,7 +131,8 @@ func (x *WALIndex) scanFile(dir string, entry fs.DirEntry, content []byte, resul
 	return record.AppendTo(content), nil
 }
 
-// isOwnFile tells whether a file in the root of wals/ belongs to the index itself or to the passive node's bookkeeping.
+// isOwnFile tells whether a file in the root of wals/ belongs to the index itself or to the passive node's
+// bookkeeping.
 func (x *WALIndex) isOwnFile(name string) bool {
 	final, _, isTemp := fsx.ParseTempName(name)
 	return strings.HasPrefix(name, x.layout.walIndexName()) ||
@@ -139,8 +141,8 @@ func (x *WALIndex) isOwnFile(name string) bool {
 		name == filepath.Base(x.layout.SyncWALsInfoPath())
 }
 
-// Describe makes the record of a file in the archive: its size, its time, and the formats that its first bytes show. What is
-// inside an encrypted file cannot be seen, so its compression is empty.
+// Describe makes the record of a file in the archive: its size, its time, and the formats that its first bytes show.
+// What is inside an encrypted file cannot be seen, so its compression is empty.
 func (x *WALIndex) Describe(path string) (WALRecord, error) {
 	f, err := os.Open(path)
 	if err != nil {

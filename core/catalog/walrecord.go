@@ -21,8 +21,8 @@ type WALRecord struct {
 	Name string
 	// Size is what the file takes in the archive, after compression and encryption, in bytes.
 	Size int64
-	// ModTime is the file's modification time in seconds since 1970, the number that Python has for it. It is the moment at which
-	// PostgreSQL finished the segment, since archiving keeps it.
+	// ModTime is the file's modification time in seconds since 1970, the number that Python has for it. It is the
+	// moment at which PostgreSQL finished the segment, since archiving keeps it.
 	ModTime float64
 	// Compression and Encryption are names of formats; empty for none.
 	Compression, Encryption string
@@ -81,7 +81,8 @@ var (
 	errTime       = errors.New("the time is not a number of seconds")
 )
 
-// ParseWALRecord reads one line of three to five fields; compression and encryption may be missing in lines of old versions.
+// ParseWALRecord reads one line of three to five fields; compression and encryption may be missing in lines of old
+// versions.
 func ParseWALRecord(line []byte) (WALRecord, error) {
 	parsed, err := parseWALLine(line)
 	return parsed.WALRecord, err
@@ -154,9 +155,9 @@ func (e *WALLineError) Error() string {
 
 func (e *WALLineError) Unwrap() error { return e.Err }
 
-// ReadWALRecords yields the records of an index in the order of the file, together with the line that each was read from (with its
-// line break, if it has one; valid until the next step). A line that cannot be understood yields a *WALLineError and goes on; an
-// error of r ends the sequence. Blank lines are skipped. path is only for messages.
+// ReadWALRecords yields the records of an index in the order of the file, together with the line that each was read
+// from (with its line break, if it has one; valid until the next step). A line that cannot be understood yields a
+// *WALLineError and goes on; an error of r ends the sequence. Blank lines are skipped. path is only for messages.
 func ReadWALRecords(r io.Reader, path string) iter.Seq2[WALLine, error] {
 	return func(yield func(WALLine, error) bool) {
 		in := bufio.NewReaderSize(r, 256<<10)

@@ -25,8 +25,8 @@ type WALRemoval struct {
 // WALRange is all segments from First to Last, both included.
 type WALRange struct{ First, Last wal.Segment }
 
-// Removes tells whether a file may go. History files never go: they are small, and without them no timeline can be followed.
-// A backup label and a partial segment go with their segment.
+// Removes tells whether a file may go. History files never go: they are small, and without them no timeline can be
+// followed. A backup label and a partial segment go with their segment.
 func (r *WALRemoval) Removes(name wal.FileName) bool {
 	segment, ok := name.Segment()
 	if !ok || r.Timelines[segment.Timeline] || segment.Compare(r.Horizon) >= 0 {
@@ -40,18 +40,20 @@ func (r *WALRemoval) Removes(name wal.FileName) bool {
 	return true
 }
 
-// RemovableWALs says which archived files can go when the backup id goes. When none can, removal is nil and reason says
-// why.
+// RemovableWALs says which archived files can go when the backup id goes. When none can, removal is nil and reason
+// says why.
 //
-// WAL goes with the oldest backup: as long as a usable backup before it remains, its recovery may read all WAL since. Backups that are
-// kept as standalone are the exception, because they need only their own segments. Retention (byRetention) steps over them and
-// protects these; a delete by hand removes no WAL at all, so that a change of mind stays possible.
+// WAL goes with the oldest backup: as long as a usable backup before it remains, its recovery may read all WAL since.
+// Backups that are kept as standalone are the exception, because they need only their own segments. Retention
+// (byRetention) steps over them and protects these; a delete by hand removes no WAL at all, so that a change of mind
+// stays possible.
 //
-// Everything from the first segment of the next backup on stays; without a next backup, everything from the first segment of the
-// deleted one, since the server goes on archiving and the next backup may start from there. The timelines of other backups stay.
+// Everything from the first segment of the next backup on stays; without a next backup, everything from the first
+// segment of the deleted one, since the server goes on archiving and the next backup may start from there. The
+// timelines of other backups stay.
 //
-// It is careful where Barman is not: it removes nothing when a backup cannot be read, or when the segment that would be the horizon is not
-// known; and it takes backups into account that are being taken or copied.
+// It is careful where Barman is not: it removes nothing when a backup cannot be read, or when the segment that would
+// be the horizon is not known; and it takes backups into account that are being taken or copied.
 func (l *Backups) RemovableWALs(id string, keeps map[string]Keep, byRetention bool) (removal *WALRemoval, reason string) {
 	deleted := l.Get(id)
 	if deleted == nil {
@@ -80,8 +82,9 @@ func (l *Backups) RemovableWALs(id string, keeps map[string]Keep, byRetention bo
 	return removal, reason
 }
 
-// WALsBeforeFirst says which archived files can go when the backup id has become the first usable one: those before its first segment,
-// which no backup can ever use. When none can, removal is nil and reason says why. Nothing goes for a backup that failed.
+// WALsBeforeFirst says which archived files can go when the backup id has become the first usable one: those before
+// its first segment, which no backup can ever use. When none can, removal is nil and reason says why. Nothing goes
+// for a backup that failed.
 func (l *Backups) WALsBeforeFirst(id string) (removal *WALRemoval, reason string) {
 	first := l.Get(id)
 	switch {
@@ -96,7 +99,8 @@ func (l *Backups) WALsBeforeFirst(id string) (removal *WALRemoval, reason string
 	return l.removalBefore(first, "")
 }
 
-// removalBefore removes what lies before the first segment of a backup, as far as no other backup but the deleted one needs it.
+// removalBefore removes what lies before the first segment of a backup, as far as no other backup but the deleted one
+// needs it.
 func (l *Backups) removalBefore(next *BackupInfo, deleted string) (*WALRemoval, string) {
 	if len(l.Unreadable) > 0 {
 		return nil, fmt.Sprintf("backup %s cannot be read, and may need them", l.Unreadable[0].ID)
@@ -112,9 +116,9 @@ func (l *Backups) removalBefore(next *BackupInfo, deleted string) (*WALRemoval, 
 		}
 		removal.Timelines[b.Timeline] = true
 		removal.Timelines[b.BeginWAL.Timeline] = true
-		// A backup that was killed long ago says STARTED for ever; only one that is newer than the deleted one can be running. A
-		// passive node copies old backups as well.
-		relevant := b.ID > deleted && b.Status.In(StatusStarted, StatusWaitingForWALs, StatusDone) || b.Status == StatusSyncing
+		// A backup that was killed long ago says STARTED for ever; only one that is newer than the deleted one can be
+		// running. A passive node copies old backups as well.
+		relevant := b.ID > deleted || b.Status == StatusSyncing
 		if relevant && b.BeginWAL != none && b.BeginWAL.Compare(removal.Horizon) < 0 {
 			removal.Horizon = b.BeginWAL
 		}
@@ -124,12 +128,14 @@ func (l *Backups) removalBefore(next *BackupInfo, deleted string) (*WALRemoval, 
 	return removal, ""
 }
 
-// RemoveWALFiles removes archived files and the directories that become empty, and makes that durable. Take them off the index
-// first (WALIndex.Rewrite). Only the files given are touched, never a directory with anything in it.
+// RemoveWALFiles removes archived files and the directories that become empty, and makes that durable. Take them off
+// the index first (WALIndex.Rewrite). Only the files given are touched, never a directory with anything in it.
 //
-// around, if not nil, is called for each file and must call remove, or not, to leave the file; hooks run there. Files that are
-// gone already are fine. It goes on after errors and returns them joined.
-func RemoveWALFiles(ctx context.Context, layout Layout, records []WALRecord, around func(r WALRecord, remove func() error) error) error {
+// around, if not nil, is called for each file and must call remove, or not, to leave the file; hooks run there. Files
+// that are gone already are fine. It goes on after errors and returns them joined.
+func RemoveWALFiles(
+	ctx context.Context, layout Layout, records []WALRecord, around func(r WALRecord, remove func() error) error,
+) error {
 	var errs []error
 	dirs := make(map[string]bool)
 	for _, r := range records {

@@ -8,14 +8,15 @@ import (
 	"github.com/barman-go/barman/core/wal"
 )
 
-// WALSpan is the part of the archive that belongs to one backup: from its first segment to the last one that the next backup
-// needs, all on the timeline on which it began.
+// WALSpan is the part of the archive that belongs to one backup: from its first segment to the last one that the next
+// backup needs, all on the timeline on which it began.
 type WALSpan struct {
 	// ID is the backup.
 	ID string
 	// Begin and End are the first and the last segment without which the backup is not consistent.
 	Begin, End wal.Segment
-	// Limit is the last segment of the next backup; the zero Segment when there is no next backup or it is on another timeline.
+	// Limit is the last segment of the next backup; the zero Segment when there is no next backup or it is on another
+	// timeline.
 	Limit wal.Segment
 }
 
@@ -50,8 +51,8 @@ func (l *Backups) WALSpans() []WALSpan {
 	return spans
 }
 
-// WALStats sums up the archived segments of a span. Backup labels, partial segments and history files are not counted, nor is
-// a segment that the index lists twice.
+// WALStats sums up the archived segments of a span. Backup labels, partial segments and history files are not
+// counted, nor is a segment that the index lists twice.
 type WALStats struct {
 	// RequiredCount and RequiredSize are the segments from Begin to End of the span, and their bytes in the archive.
 	RequiredCount int
@@ -61,8 +62,8 @@ type WALStats struct {
 	Size  int64
 	// Last is the highest segment of the span; empty when none is archived.
 	Last string
-	// Rate is the number of segments of the span per second, over the time from the first to the last; 0 when there are too few
-	// to tell.
+	// Rate is the number of segments of the span per second, over the time from the first to the last; 0 when there
+	// are too few to tell.
 	Rate float64
 
 	last        wal.Segment
@@ -100,11 +101,14 @@ func (s *WALStats) add(segment wal.Segment, r WALRecord, span WALSpan) {
 	}
 }
 
-// SumWALs sums up the segments of many spans in one pass over the index. The result has an entry for every span, by ID. Lines that
-// cannot be understood are returned as errors, all others count; an error that ends the sequence is returned as err.
+// SumWALs sums up the segments of many spans in one pass over the index. The result has an entry for every span, by
+// ID. Lines that cannot be understood are returned as errors, all others count; an error that ends the sequence is
+// returned as err.
 //
 // The order of the lines does not matter.
-func SumWALs(lines iter.Seq2[WALLine, error], spans []WALSpan) (stats map[string]*WALStats, bad []*WALLineError, err error) {
+func SumWALs(lines iter.Seq2[WALLine, error], spans []WALSpan) (
+	stats map[string]*WALStats, bad []*WALLineError, err error,
+) {
 	stats = make(map[string]*WALStats, len(spans))
 	for _, span := range spans {
 		stats[span.ID] = &WALStats{}
@@ -119,7 +123,9 @@ func SumWALs(lines iter.Seq2[WALLine, error], spans []WALSpan) (stats map[string
 }
 
 // CollectWALs returns the records of the segments of one span, ascending and each once, and all history files.
-func CollectWALs(lines iter.Seq2[WALLine, error], span WALSpan) (segments, histories []WALRecord, bad []*WALLineError, err error) {
+func CollectWALs(lines iter.Seq2[WALLine, error], span WALSpan) (
+	segments, histories []WALRecord, bad []*WALLineError, err error,
+) {
 	withHistories := func(yield func(WALLine, error) bool) {
 		for line, err := range lines {
 			if err == nil && line.File.Kind() == wal.KindHistory {

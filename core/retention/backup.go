@@ -58,12 +58,14 @@ type Verdict struct {
 type Report struct {
 	// Verdicts are in the order in which the policy looks at backups: newest first.
 	Verdicts []Verdict
-	// Anchor is, with a recovery window, the backup from which the whole window can be recovered; empty when there is none yet.
+	// Anchor is, with a recovery window, the backup from which the whole window can be recovered; empty when there is
+	// none yet.
 	Anchor string
 	// FirstValid is the oldest complete backup that is not incremental and not obsolete; empty when there is none.
 	FirstValid string
-	// RecoverableFrom is the end of FirstValid: the earliest moment the policy promises to be able to recover, as long as the
-	// WAL files after it are archived. A backup kept as standalone promises nothing after its end, and is not considered.
+	// RecoverableFrom is the end of FirstValid: the earliest moment the policy promises to be able to recover, as
+	// long as the WAL files after it are archived. A backup kept as standalone promises nothing after its end, and is
+	// not considered.
 	RecoverableFrom time.Time
 	// Warnings are sentences for the log.
 	Warnings []string
@@ -79,8 +81,8 @@ func (r *Report) Of(id string) Verdict {
 	return Verdict{ID: id, Label: Undecided, Reason: "it was not examined"}
 }
 
-// Obsolete are the backups that may be deleted, oldest first. A full backup comes before the incremental ones that depend on it;
-// whoever deletes must delete those first.
+// Obsolete are the backups that may be deleted, oldest first. A full backup comes before the incremental ones that
+// depend on it; whoever deletes must delete those first.
 func (r *Report) Obsolete() []string {
 	var ids []string
 	for i := len(r.Verdicts) - 1; i >= 0; i-- {

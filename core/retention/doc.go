@@ -1,7 +1,7 @@
 // Package retention decides which backups a server still needs.
 //
-// It is pure: backups, the policy and the time are arguments, and the answer is a Report with one Verdict for each backup,
-// including a sentence that says why.
+// It is pure: backups, the policy and the time are arguments, and the answer is a Report with one Verdict for each
+// backup, including a sentence that says why.
 //
 //	RECOVERY WINDOW OF 7 DAYS, today is the 20th          REDUNDANCY 2
 //
@@ -14,9 +14,10 @@
 // Invariants:
 //
 //   - The newest complete backup is never obsolete, nor is any backup that is kept.
-//   - With a recovery window, the anchor is valid: the newest backup that ended before the window, from which every moment of the
-//     window can be recovered. Without an anchor nothing is obsolete.
+//   - With a recovery window, the anchor is valid: the newest backup that ended before the window, from which every
+//     moment of the window can be recovered. Without an anchor nothing is obsolete.
 //   - Obsolete backups leave at least minimum_redundancy complete backups that are not incremental.
-//   - Only backups that are DONE count. A backup that failed, or still waits for WAL files, neither counts nor is obsolete.
+//   - Only backups that are DONE count. A backup that failed, or still waits for WAL files, neither counts nor is
+//     obsolete.
 //   - An incremental backup has the verdict of the full backup at its root.
 package retention

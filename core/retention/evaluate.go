@@ -9,12 +9,13 @@ import (
 
 // Evaluate applies a policy at the moment now.
 //
-// REDUNDANCY n needs the n newest complete backups, counting only those that are DONE and not incremental; kept ones count.
-// RECOVERY WINDOW needs every backup of the window and the newest one that ended before it, the anchor. minimumRedundancy is the
-// least number of backups that may remain; it raises n, or makes older backups OBSOLETE* instead of OBSOLETE.
+// REDUNDANCY n needs the n newest complete backups, counting only those that are DONE and not incremental; kept ones
+// count. RECOVERY WINDOW needs every backup of the window and the newest one that ended before it, the anchor.
+// minimumRedundancy is the least number of backups that may remain; it raises n, or makes older backups OBSOLETE*
+// instead of OBSOLETE.
 //
-// REDUNDANCY 0 with a minimum of 0 would delete every backup, the newest included, each time cron runs. It is treated as 1, with a
-// warning.
+// REDUNDANCY 0 with a minimum of 0 would delete every backup, the newest included, each time cron runs. It is treated
+// as 1, with a warning.
 func Evaluate(policy Policy, backups []Backup, minimumRedundancy int, now time.Time) *Report {
 	e := &evaluation{policy: policy, minimum: minimumRedundancy, now: now, report: &Report{byID: make(map[string]int)}}
 	e.backups = slices.Clone(backups)
@@ -78,8 +79,8 @@ func (e *evaluation) warn(format string, args ...any) {
 	e.report.Warnings = append(e.report.Warnings, fmt.Sprintf(format, args...))
 }
 
-// decide records the verdict of a full backup and that of its incremental ones. policyLabel is what the policy says of it without
-// looking at keep; standaloneChildren is what incremental backups get when it is kept as standalone.
+// decide records the verdict of a full backup and that of its incremental ones. policyLabel is what the policy says
+// of it without looking at keep; standaloneChildren is what incremental backups get when it is kept as standalone.
 func (e *evaluation) decide(b Backup, policyLabel Label, reason string, standaloneChildren Label) {
 	v := Verdict{ID: b.ID, Label: policyLabel, Reason: reason}
 	child := Verdict{Label: policyLabel, Reason: fmt.Sprintf("it depends on %s, of which this is true: %s", b.ID, reason)}

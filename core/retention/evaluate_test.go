@@ -14,8 +14,8 @@ import (
 // now is noon of the 20th; a backup called "dd" or "dd-…" ended in the night before noon of its day.
 var now = time.Date(2026, 1, 20, 12, 0, 0, 0, time.UTC)
 
-// parse makes backups from a text such as "18 15:failed 11:keep=full 12.18": the day, and for an incremental backup its parent after a
-// dot, followed by facts after colons.
+// parse makes backups from a text such as "18 15:failed 11:keep=full 12.18": the day, and for an incremental backup
+// its parent after a dot, followed by facts after colons.
 func parse(t testing.TB, text string) []Backup {
 	t.Helper()
 	var backups []Backup

@@ -54,8 +54,8 @@ const maxN = 3000
 //	REDUNDANCY n
 //	RECOVERY WINDOW OF n DAYS (or DAY, WEEK, WEEKS, MONTH, MONTHS)
 //
-// An empty text is the policy None. Any number from 0 on is accepted, as Barman does; see Evaluate for what 0 means. Errors match
-// ErrPolicy.
+// An empty text is the policy None. Any number from 0 on is accepted, as Barman does; see Evaluate for what 0 means.
+// Errors match ErrPolicy.
 func ParsePolicy(text string) (Policy, error) {
 	words := strings.Fields(strings.ToUpper(text))
 	switch {

@@ -36,8 +36,9 @@ func Count(backups []Backup) int {
 	return n
 }
 
-// CheckDelete tells whether somebody may delete the backup id by hand: nil, a *KeptError, or a *MinimumRedundancyError. Incremental
-// backups and those that are not DONE do not count and may always go, unless they are kept.
+// CheckDelete tells whether somebody may delete the backup id by hand: nil, a *KeptError, or a
+// *MinimumRedundancyError. Incremental backups and those that are not DONE do not count and may always go, unless
+// they are kept.
 func CheckDelete(id string, backups []Backup, minimumRedundancy int) error {
 	for _, b := range backups {
 		if b.ID != id {

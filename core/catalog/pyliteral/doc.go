@@ -12,7 +12,8 @@
 //	True   bool         float  float64      tuple  Tuple
 //	str    string       dict   Dict (keeps the order of its keys)
 //
-// Invariants: Parse(Format(v)) equals v for every value Format accepts; Format writes exactly what Python 3 prints, so
-// that a value written by either program reads the same in the other. A string that is not valid UTF-8 is written with
-// the lone surrogates of PEP 383 (\udc80 … \udcff), one for each offending byte, and those are read back as that byte.
+// Invariants: Parse(Format(v)) equals v for every value Format accepts; Format writes exactly what Python 3 prints,
+// so that a value written by either program reads the same in the other. A string that is not valid UTF-8 is written
+// with the lone surrogates of PEP 383 (\udc80 … \udcff), one for each offending byte, and those are read back as that
+// byte.
 package pyliteral

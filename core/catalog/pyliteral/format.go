@@ -131,8 +131,9 @@ func quote(b *strings.Builder, s string) {
 	b.WriteByte(mark)
 }
 
-// FormatFloat returns f as Python's repr() prints it: the shortest digits that read back as f, always with a point or an
-// exponent, and with an exponent only below 1e-4 and from 1e16 on. Infinities and NaN come out as inf, -inf and nan.
+// FormatFloat returns f as Python's repr() prints it: the shortest digits that read back as f, always with a point or
+// an exponent, and with an exponent only below 1e-4 and from 1e16 on. Infinities and NaN come out as inf, -inf and
+// nan.
 func FormatFloat(f float64) string {
 	switch {
 	case math.IsInf(f, 1):

@@ -179,8 +179,8 @@ func (p *parser) dict(depth int) (any, error) {
 	}
 }
 
-// number reads a decimal integer or a float. Integers that do not fit 64 bits are refused: nothing in a catalog is that
-// large.
+// number reads a decimal integer or a float. Integers that do not fit 64 bits are refused: nothing in a catalog is
+// that large.
 func (p *parser) number() (any, error) {
 	start := p.pos
 	for p.pos < len(p.text) {
