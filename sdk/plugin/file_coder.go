@@ -74,9 +74,9 @@ func (c *fileCoder) run(
 	defer src.Close()
 	in.r, out.w = src, io.Discard
 	if destination != "" {
-		dst, err := os.OpenFile(destination, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
+		dst, cerr := os.OpenFile(destination, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if cerr != nil {
+			return cerr
 		}
 		out.w = dst
 		defer func() {

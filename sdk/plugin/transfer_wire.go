@@ -10,7 +10,7 @@ import (
 	"github.com/barman-go/barman/sdk/transfer"
 )
 
-// The constants of sdk/transfer count like the enums of the proto; the client's tests hold them together.
+// The constants of sdk/transfer count like the enums of the proto; TestConstantsMatchTheWire holds them together.
 
 func planFromWire(r *transferv1.CopyRequest) transfer.Plan {
 	p := transfer.Plan{

@@ -98,7 +98,9 @@ func (c *Client) RestoreBackup(
 }
 
 // finish checks that the result was the last message.
-func finish[T any](stream grpc.ServerStreamingClient[T]) error { return wire.EndOfStream(stream.RecvMsg(new(T))) }
+func finish[T any](stream grpc.ServerStreamingClient[T]) error {
+	return wire.EndOfStream(stream.RecvMsg(new(T)))
+}
 
 // report passes progress on; log messages and heartbeats need no reaction here.
 func report(rep progress.Reporter, e *pluginv1.Event) {

@@ -9,7 +9,7 @@ import (
 	transferv1 "github.com/barman-go/barman/sdk/pb/barman/transfer/v1"
 )
 
-// Constants of this package count like the enums of the proto; TestConstantsMatchWire holds them together.
+// Constants of this package count like the enums of the proto; TestConstantsMatchTheWire of sdk/plugin holds them together.
 
 func planToWire(instance, op string, p Plan) *transferv1.CopyRequest {
 	r := &transferv1.CopyRequest{

@@ -22,7 +22,7 @@ func FromSchema(s schema.Schema) ([]*pluginv1.Attribute, error) {
 		}
 		out = append(out, &pluginv1.Attribute{
 			Name: a.Name,
-			// schema.Type and Attribute_Type count alike; TestSchemaTypesMatchWire holds them together.
+			// schema.Type and Attribute_Type count alike; TestConstantsMatchTheWire of sdk/plugin holds them together.
 			Type:     pluginv1.Attribute_Type(a.Type),
 			Required: a.Required, DefaultJson: def, Allowed: a.Allowed, Sensitive: a.Sensitive, Deprecated: a.Deprecated,
 			Help: a.Help,
