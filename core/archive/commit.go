@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"os"
 	"path/filepath"
 
@@ -77,11 +76,11 @@ func (r *run) records(ctx context.Context, files []*filing) ([]catalog.WALRecord
 				Name: f.name.String(), Size: f.stored, ModTime: catalog.Seconds(f.time), Compression: f.compression,
 			})
 		case dropIt:
-			listed, err := r.listed(ctx, f.name.String())
+			known, err := r.Index.Find(ctx, f.name.String())
 			if err != nil {
 				return nil, err
 			}
-			if listed {
+			if len(known) > 0 {
 				continue
 			}
 			record, err := r.Index.Describe(f.dest)
@@ -92,25 +91,6 @@ func (r *run) records(ctx context.Context, files []*filing) ([]catalog.WALRecord
 		}
 	}
 	return records, nil
-}
-
-// listed tells whether the index has a name.
-func (r *run) listed(ctx context.Context, name string) (bool, error) {
-	found := false
-	err := r.Index.Read(ctx, func(lines iter.Seq2[catalog.WALLine, error]) error {
-		for line, err := range lines {
-			var damaged *catalog.WALLineError
-			if err != nil && !errors.As(err, &damaged) {
-				return err
-			}
-			if err == nil && line.Name == name {
-				found = true
-				return nil
-			}
-		}
-		return nil
-	})
-	return found, err
 }
 
 func (r *run) removeSources(ctx context.Context, files []*filing, batch *fsx.Batch, sum *Summary) error {

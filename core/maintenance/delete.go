@@ -41,7 +41,7 @@ func (k *Keeper) Delete(ctx context.Context, id string) error {
 }
 
 func (k *Keeper) mayDelete(id string, list *catalog.Backups, keeps map[string]catalog.Keep) error {
-	err := retention.CheckDelete(id, RetentionInput(list, keeps), k.MinimumRedundancy)
+	err := retention.CheckDelete(id, list.ForRetention(keeps, k.running(list)), k.MinimumRedundancy)
 	var kept *retention.KeptError
 	var minimum *retention.MinimumRedundancyError
 	switch {

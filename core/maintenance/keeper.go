@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -114,16 +115,19 @@ func (k *Keeper) backups() (*catalog.Backups, map[string]catalog.Keep, error) {
 	return list, keeps, err
 }
 
-// RetentionInput is what the retention policy looks at: every backup that has begun.
-func RetentionInput(list *catalog.Backups, keeps map[string]catalog.Keep) []retention.Backup {
-	var input []retention.Backup
-	for _, b := range list.With(catalog.NotEmpty...) {
-		input = append(input, retention.Backup{
-			ID: b.ID, Done: b.Status == catalog.StatusDone, EndTime: b.EndTime, Parent: b.ParentID,
-			Keep: retention.Keep(keeps[b.ID]), InProgress: b.Status == catalog.StatusStarted,
-		})
+// running is the id of the backup that a process is taking at this moment, or empty.
+func (k *Keeper) running(list *catalog.Backups) string {
+	name, err := lock.ForServer(lock.Backup, k.Server).File()
+	if err != nil {
+		return ""
 	}
-	return input
+	if held, _, err := lock.Probe(filepath.Join(k.LockDir, name)); err != nil || !held {
+		return ""
+	}
+	if b := list.Last(catalog.StatusStarted); b != nil {
+		return b.ID
+	}
+	return ""
 }
 
 // lockedDelete deletes a backup under its own lock.

@@ -11,7 +11,7 @@ import (
 
 // Verdicts applies the retention policy to a catalog.
 func (k *Keeper) Verdicts(list *catalog.Backups, keeps map[string]catalog.Keep) *retention.Report {
-	return retention.Evaluate(k.Policy, RetentionInput(list, keeps), k.MinimumRedundancy, k.Now())
+	return retention.Evaluate(k.Policy, list.ForRetention(keeps, k.running(list)), k.MinimumRedundancy, k.Now())
 }
 
 // Enforce deletes the backups that the policy does not need any more, and completes deletes that were interrupted.
