@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/barman-go/barman/core/backup"
+	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/check"
+	"github.com/barman-go/barman/core/lock"
+	"github.com/barman-go/barman/core/wal"
+	"github.com/barman-go/barman/sdk/transfer"
+)
+
+type backupFlags struct {
+	immediate, notImmediate bool
+	reuse                   string
+	retryTimes, retrySleep  int
+	noRetry                 bool
+	jobs                    int
+	batchSize, batchPeriod  int
+	bwlimit                 int
+	wait                    bool
+	waitTimeout             int
+	keepalive               int
+	name                    string
+	checkTimeout            int
+	incremental             string
+	manifest, noManifest    bool
+}
+
+func newBackupCommand(a *app) *cobra.Command {
+	var f backupFlags
+	cmd := &cobra.Command{
+		Use:   "backup [options] SERVER…",
+		Short: "Take a base backup",
+		Long: `Take a base backup of one or several servers, with the backup_method of each.
+
+The server stays in use. The backup is DONE once the WAL that was written meanwhile is archived; --wait waits for that.`,
+		Example: `  barman backup main
+  barman backup --wait --wait-timeout 600 main
+  barman backup --jobs 4 --reuse-backup=link --name weekly main
+  barman backup all`,
+		Args: usage(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.name != "" || cmd.Flags().Changed("name") {
+				if err := catalog.ValidateName(f.name); err != nil {
+					return usageError{err}
+				}
+			}
+			if f.incremental != "" {
+				return errors.New("failed to start backup: block-level incremental backups are not supported by this version")
+			}
+			servers, err := a.servers(args, normalDirect)
+			if err != nil {
+				return err
+			}
+			for _, s := range servers {
+				f.override(cmd, s)
+				if err := a.takeBackup(cmd.Context(), s, &f); err != nil && !errors.Is(err, errReported) {
+					a.out.Error("%s", err)
+				}
+				if cmd.Context().Err() != nil {
+					return cmd.Context().Err()
+				}
+			}
+			return nil
+		},
+	}
+	fl := cmd.Flags()
+	fl.BoolVar(&f.immediate, "immediate-checkpoint", false, "make the initial checkpoint at full speed")
+	fl.BoolVar(&f.notImmediate, "no-immediate-checkpoint", false, "spread the initial checkpoint over time")
+	fl.StringVar(&f.incremental, "incremental", "", "take a block-level incremental backup of `BACKUP_ID` (PostgreSQL 17)")
+	fl.StringVar(&f.reuse, "reuse-backup", "", "share unchanged files with the previous backup: `MODE` link, copy or off")
+	fl.Lookup("reuse-backup").NoOptDefVal = "link"
+	fl.Lookup("reuse-backup").Annotations = map[string][]string{optionalValues: {"link", "copy", "off"}}
+	addCopyFlags(fl, &f.retryTimes, &f.retrySleep, &f.noRetry, &f.jobs, &f.batchSize, &f.batchPeriod, &f.bwlimit)
+	fl.BoolVarP(&f.wait, "wait", "w", false, "wait until the WAL of the backup is archived")
+	nonNegative(fl, &f.waitTimeout, "wait-timeout", "wait at most `SECONDS`; 0 is for ever")
+	nonNegative(fl, &f.keepalive, "keepalive-interval", "probe the PostgreSQL session every `SECONDS`; 0 never")
+	fl.StringVar(&f.name, "name", "", "a friendly `NAME`, usable wherever a backup id is")
+	fl.BoolVar(&f.manifest, "manifest", false, "write a backup_manifest after an rsync backup")
+	fl.BoolVar(&f.noManifest, "no-manifest", false, "do not write a backup_manifest")
+	nonNegative(fl, &f.checkTimeout, "check-timeout", "give the checks before the backup at most `SECONDS`; 0 is no limit")
+	completeServers(a, cmd)
+	return cmd
+}
+
+// override lays the command line over the server's options.
+func (f *backupFlags) override(cmd *cobra.Command, s *server) {
+	set := func(name string, apply func()) {
+		if cmd.Flags().Changed(name) {
+			apply()
+		}
+	}
+	set("immediate-checkpoint", func() { s.ImmediateCheckpoint = f.immediate })
+	set("no-immediate-checkpoint", func() { s.ImmediateCheckpoint = !f.notImmediate })
+	set("reuse-backup", func() { s.ReuseBackup = f.reuse })
+	set("retry-times", func() { s.BasebackupRetryTimes = f.retryTimes })
+	set("retry-sleep", func() { s.BasebackupRetrySleep = seconds(f.retrySleep) })
+	set("no-retry", func() { s.BasebackupRetryTimes = 0 })
+	set("jobs", func() { s.ParallelJobs = f.jobs })
+	set("jobs-start-batch-size", func() { s.ParallelJobsStartBatchSize = f.batchSize })
+	set("jobs-start-batch-period", func() { s.ParallelJobsStartBatchPeriod = seconds(f.batchPeriod) })
+	set("bwlimit", func() { s.BandwidthLimit = f.bwlimit })
+	set("keepalive-interval", func() { s.KeepaliveInterval = seconds(f.keepalive) })
+	set("check-timeout", func() { s.CheckTimeout = seconds(f.checkTimeout) })
+}
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+
+// takeBackup checks, locks, takes the backup, and does what follows one.
+func (a *app) takeBackup(ctx context.Context, s *server, f *backupFlags) error {
+	if failed := s.checks(ctx, s.CheckTimeout).Blocking(); len(failed) > 0 {
+		for _, row := range failed {
+			a.log.Error("check failed", "server", s.Name, "check", row.Label, "hint", row.Hint)
+		}
+		a.out.Error("Impossible to start the backup. Check the log for more details, or run 'barman check %s'", s.Name)
+		a.explain(failed)
+		return errReported
+	}
+	taken, err := s.runBackup(ctx, f)
+	if taken == nil {
+		return err
+	}
+	// The lock is free again: what follows concerns WAL, and takes its own locks. It happens after a failure as well.
+	after := s.afterBackup(context.WithoutCancel(ctx), taken, err)
+	if err != nil {
+		return errReported // by the backup itself
+	}
+	return after
+}
+
+// explain names the checks that keep a backup from starting, so that nobody has to look into the log for them.
+func (a *app) explain(failed []check.Row) {
+	for _, row := range failed {
+		if row.Hint == "" {
+			a.out.Info("\t%s: FAILED", row.Label)
+		} else {
+			a.out.Info("\t%s: FAILED (%s)", row.Label, row.Hint)
+		}
+	}
+}
+
+func (s *server) runBackup(ctx context.Context, f *backupFlags) (*catalog.BackupInfo, error) {
+	l, err := s.lock(ctx, lock.ForServer(lock.Backup, s.Name))
+	var busy *lock.BusyError
+	if errors.As(err, &busy) {
+		return nil, fmt.Errorf("Another backup process is running (%s)", busy.Holder) //nolint:staticcheck // Barman's text
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer l.Release() //nolint:errcheck // the lock ends with the process at the latest
+	options, err := s.backupOptions(f)
+	if err != nil {
+		return nil, err
+	}
+	plugin, description, err := s.transferPlugin(ctx, s.BackupMethod)
+	if err != nil {
+		return nil, err
+	}
+	hooks, err := s.hooks()
+	if err != nil {
+		return nil, err
+	}
+	keeper, err := s.keeper()
+	if err != nil {
+		return nil, err
+	}
+	bar := s.out.Progress("backup " + s.Name)
+	defer bar.Done()
+	runner := &backup.Runner{
+		Options: options, Catalog: s.catalog, Transfer: plugin, Mode: description.Mode, Hooks: hooks.backup(),
+		WAL: backupWAL{s, keeper}, Out: s.out, Progress: bar, Log: s.log, Now: now,
+	}
+	return runner.Run(ctx)
+}
+
+func (s *server) backupOptions(f *backupFlags) (backup.Options, error) {
+	o := backup.Options{
+		Server: s.Name, Method: s.BackupMethod, Name: f.name, StreamingName: s.StreamingBackupName,
+		PrimaryCheckpointTimeout: s.PrimaryCheckpointTimeout, ImmediateCheckpoint: s.ImmediateCheckpoint,
+		Keepalive: s.KeepaliveInterval, Reuse: reuseMode(s.ReuseBackup), Workers: s.ParallelJobs,
+		BandwidthLimit: s.BandwidthLimit, TablespaceBandwidthLimit: s.TablespaceBandwidthLimit,
+		NetworkCompression: s.NetworkCompression,
+		Retry:              transfer.Retry{Times: s.BasebackupRetryTimes, Sleep: s.BasebackupRetrySleep},
+		StartBatchSize:     s.ParallelJobsStartBatchSize, StartBatchPeriod: s.ParallelJobsStartBatchPeriod,
+		ExternalConfiguration: s.BackupOptions.Has("external_configuration"),
+		Wait:                  f.wait, WaitTimeout: seconds(f.waitTimeout),
+	}
+	var err error
+	if o.Conninfo, err = s.conninfo(s.ConnInfo); err != nil {
+		return o, err
+	}
+	if o.Streaming, err = s.conninfo(s.StreamingConnInfo); err != nil {
+		return o, err
+	}
+	if s.PrimaryConnInfo != "" {
+		primary, err := s.conninfo(s.PrimaryConnInfo)
+		if err != nil {
+			return o, err
+		}
+		o.Primary = &primary
+	}
+	if o.Remote, err = s.sshCommand(); err != nil {
+		return o, err
+	}
+	if s.BackupCompression != "" {
+		o.Compression = &transfer.Compression{
+			Algorithm: s.BackupCompression, Format: s.BackupCompressionFormat, Level: s.BackupCompressionLevel,
+			Workers: s.BackupCompressionWorkers, Location: s.BackupCompressionLocation,
+		}
+	}
+	return o, nil
+}
+
+func reuseMode(text string) transfer.Reuse {
+	switch text {
+	case "link":
+		return transfer.ReuseLink
+	case "copy":
+		return transfer.ReuseCopy
+	}
+	return transfer.ReuseOff
+}
+
+// afterBackup archives what has come, checks the backup, and removes WAL that no backup can use.
+func (s *server) afterBackup(ctx context.Context, b *catalog.BackupInfo, failed error) error {
+	if err := s.archiveWAL(ctx, false, nil); err != nil && !errors.Is(err, lock.ErrBusy) {
+		return err
+	}
+	if failed != nil {
+		return nil
+	}
+	keeper, err := s.keeper()
+	if err != nil {
+		return err
+	}
+	if b.Status == catalog.StatusWaitingForWALs {
+		if checked, err := keeper.CheckBackup(ctx, b.ID); err == nil {
+			b = checked
+		} else if !errors.Is(err, lock.ErrBusy) {
+			return err
+		}
+	}
+	if !s.WORMMode {
+		if err := keeper.PurgeBeforeFirst(ctx, b.ID); err != nil {
+			return err
+		}
+	}
+	s.out.Result(backupResult{b})
+	if b.Status == catalog.StatusWaitingForWALs {
+		s.out.Warning("IMPORTANT: this backup is classified as WAITING_FOR_WALS, meaning that Barman has not received yet all " +
+			"the required WAL files for the backup consistency.\nThis is a common behaviour in concurrent backup scenarios, and " +
+			"Barman automatically set the backup as DONE once all the required WAL files have been archived.\n" +
+			"Hint: execute the backup command with '--wait'")
+	}
+	return nil
+}
+
+// backupWAL is what a backup needs of the WAL archive.
+type backupWAL struct {
+	s      *server
+	keeper interface {
+		CheckBackup(ctx context.Context, id string) (*catalog.BackupInfo, error)
+	}
+}
+
+func (w backupWAL) Archive(ctx context.Context) error {
+	err := w.s.archiveWAL(ctx, false, nil)
+	if errors.Is(err, lock.ErrBusy) {
+		return nil // another process is at it
+	}
+	return err
+}
+
+func (w backupWAL) Check(ctx context.Context, id string) (*catalog.BackupInfo, error) {
+	return w.keeper.CheckBackup(ctx, id)
+}
+
+func (w backupWAL) Contains(name string) (bool, error) {
+	seg, err := wal.ParseSegment(name)
+	if err != nil {
+		return false, err
+	}
+	return fileExists(w.s.layout.SegmentPath(seg))
+}

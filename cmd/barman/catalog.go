@@ -1,0 +1,431 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/lock"
+	"github.com/barman-go/barman/core/maintenance"
+	"github.com/barman-go/barman/core/wal"
+)
+
+func backupCommands(a *app) []*cobra.Command {
+	return []*cobra.Command{
+		newBackupCommand(a), newListBackupsCommand(a), newShowBackupCommand(a), newListFilesCommand(a),
+		newRecoverCommand(a), newDeleteCommand(a), newKeepCommand(a), newCheckBackupCommand(a),
+	}
+}
+
+func newListBackupsCommand(a *app) *cobra.Command {
+	var minimal bool
+	cmd := &cobra.Command{
+		Use:     "list-backups SERVER…",
+		Aliases: []string{"list-backup"},
+		Short:   "List the backups of a server, newest first",
+		Example: "  barman list-backups main\n  barman -f json list-backups all",
+		Args:    usage(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			servers, err := a.servers(args, showAll)
+			if err != nil {
+				return err
+			}
+			for _, s := range servers {
+				result, err := s.listBackups(cmd.Context(), minimal)
+				if err != nil {
+					a.out.Error("%s", err)
+					continue
+				}
+				a.out.Result(result)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&minimal, "minimal", false, "print backup ids only")
+	completeServers(a, cmd)
+	return cmd
+}
+
+func (s *server) listBackups(ctx context.Context, minimal bool) (*backupList, error) {
+	list, err := s.catalog.List()
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range list.Unreadable {
+		s.out.Error("backup %s of server %s cannot be read: %s", u.ID, s.Name, u.Err)
+	}
+	result := &backupList{server: s.Name, backups: list, minimal: minimal}
+	if minimal || len(list.All) == 0 {
+		return result, nil
+	}
+	if result.stats, err = s.walStats(ctx, list.WALSpans()); err != nil {
+		return nil, err
+	}
+	keeper, err := s.keeper()
+	if err != nil {
+		return nil, err
+	}
+	keeps, err := s.catalog.Keeps()
+	if err != nil {
+		return nil, err
+	}
+	result.verdicts = keeper.Verdicts(list, keeps)
+	return result, nil
+}
+
+// walStats sums up the archived WAL of backups, in one pass over the index.
+func (s *server) walStats(ctx context.Context, spans []catalog.WALSpan) (stats map[string]*catalog.WALStats, err error) {
+	if found, err := fileExists(s.layout.WALIndexPath()); err != nil || !found {
+		// Nothing was ever archived; the index is made by the first archive-wal.
+		empty := func(func(catalog.WALLine, error) bool) {}
+		stats, _, err = catalog.SumWALs(empty, spans)
+		return stats, err
+	}
+	err = s.index().Read(ctx, func(lines iter.Seq2[catalog.WALLine, error]) error {
+		var bad []*catalog.WALLineError
+		stats, bad, err = catalog.SumWALs(lines, spans)
+		s.reportBadLines(bad)
+		return err
+	})
+	return stats, err
+}
+
+func (s *server) reportBadLines(bad []*catalog.WALLineError) {
+	for _, line := range bad {
+		s.out.Warning("%s\nHINT: Please run \"barman rebuild-xlogdb %s\" to solve this issue", line, s.Name)
+	}
+}
+
+func newShowBackupCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "show-backup SERVER BACKUP_ID",
+		Aliases: []string{"show-backups"},
+		Short:   "Show everything that is known about a backup",
+		Example: "  barman show-backup main latest",
+		Args:    usage(cobra.ExactArgs(2)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.oneServer(args[0], showAll)
+			if s == nil {
+				return err
+			}
+			b, list, err := s.backup(args[1])
+			if err != nil {
+				return err
+			}
+			result, err := s.showBackup(cmd.Context(), b, list)
+			if err != nil {
+				return err
+			}
+			a.out.Result(result)
+			return nil
+		},
+	}
+	completeBackups(a, cmd)
+	return cmd
+}
+
+func (s *server) showBackup(ctx context.Context, b *catalog.BackupInfo, list *catalog.Backups) (*backupDetails, error) {
+	d := &backupDetails{server: s.Name, b: b, list: list}
+	keeper, err := s.keeper()
+	if err != nil {
+		return nil, err
+	}
+	keeps, err := s.catalog.Keeps()
+	if err != nil {
+		return nil, err
+	}
+	d.enforced = s.RetentionPolicy != ""
+	d.verdict = keeper.Verdicts(list, keeps).Of(b.ID)
+	span, ok := list.WALSpan(b)
+	if !ok {
+		return d, nil
+	}
+	stats, err := s.walStats(ctx, []catalog.WALSpan{span})
+	if err != nil {
+		return nil, err
+	}
+	d.wal = stats[b.ID]
+	d.timelines, err = s.childTimelines(ctx, b)
+	return d, err
+}
+
+// childTimelines are the timelines that branched off the backup's own after it was taken.
+func (s *server) childTimelines(ctx context.Context, b *catalog.BackupInfo) ([]wal.TimelineID, error) {
+	names, err := filepath.Glob(filepath.Join(s.layout.WALs, "????????.history"))
+	if err != nil {
+		return nil, err
+	}
+	var children []wal.TimelineID
+	for _, path := range names {
+		name, err := wal.ParseFileName(filepath.Base(path))
+		if err != nil || name.Timeline() <= b.Timeline {
+			continue
+		}
+		history, err := s.history(ctx, path, name.Timeline())
+		if err != nil {
+			s.out.Warning("%s: %s", path, err)
+			continue
+		}
+		if at, ok := history.SwitchedAt(b.Timeline); ok && at >= b.EndLSN {
+			children = append(children, name.Timeline())
+		}
+	}
+	return children, nil
+}
+
+func (s *server) history(ctx context.Context, path string, tli wal.TimelineID) (wal.History, error) {
+	plain, remove, err := s.codecs().Plain(ctx, path, os.TempDir())
+	if err != nil {
+		return wal.History{}, err
+	}
+	defer remove()
+	f, err := os.Open(plain)
+	if err != nil {
+		return wal.History{}, err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	return wal.ParseHistory(tli, f)
+}
+
+func newListFilesCommand(a *app) *cobra.Command {
+	var target string
+	var empty bool
+	cmd := &cobra.Command{
+		Use:   "list-files [options] SERVER BACKUP_ID",
+		Short: "List the files of a backup",
+		Long: `List the files of a backup, one path per line:
+
+  data        the files of the base backup
+  standalone  and the WAL files without which it is not consistent
+  wal         the WAL files from the backup to the next one, and all history files
+  full        data and wal`,
+		Example: "  barman list-files --target full main latest",
+		Args:    usage(cobra.ExactArgs(2)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !oneOf(target, "data", "standalone", "wal", "full") {
+				return usageError{fmt.Errorf("invalid choice %q for --target (choose from data, standalone, wal, full)", target)}
+			}
+			s, err := a.oneServer(args[0], showAll)
+			if s == nil {
+				return err
+			}
+			b, list, err := s.backup(args[1])
+			if err != nil {
+				return err
+			}
+			return s.listFiles(cmd.Context(), b, list, target, empty)
+		},
+	}
+	cmd.Flags().StringVar(&target, "target", "standalone", "which files: data, standalone, wal or full")
+	cmd.Flags().BoolVar(&empty, "list-empty-directories", false, "also list empty directories")
+	completeBackups(a, cmd)
+	return cmd
+}
+
+func (s *server) listFiles(ctx context.Context, b *catalog.BackupInfo, list *catalog.Backups, target string, empty bool) error {
+	if target != "wal" {
+		if err := s.listData(b, empty); err != nil {
+			return err
+		}
+	}
+	switch target {
+	case "standalone":
+		segments, err := b.RequiredWALs()
+		if err != nil {
+			return err
+		}
+		for _, seg := range segments {
+			s.out.Print("%s", s.layout.SegmentPath(seg))
+		}
+	case "wal", "full":
+		return s.listWAL(ctx, b, list)
+	}
+	return nil
+}
+
+func (s *server) listData(b *catalog.BackupInfo, empty bool) error {
+	return filepath.WalkDir(s.layout.BackupPath(b.ID), func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !e.IsDir() {
+			s.out.Print("%s", path)
+			return nil
+		}
+		if empty {
+			if entries, err := os.ReadDir(path); err == nil && len(entries) == 0 {
+				s.out.Print("%s", path)
+			}
+		}
+		return nil
+	})
+}
+
+func (s *server) listWAL(ctx context.Context, b *catalog.BackupInfo, list *catalog.Backups) error {
+	span, ok := list.WALSpan(b)
+	if !ok {
+		return nil
+	}
+	return s.index().Read(ctx, func(lines iter.Seq2[catalog.WALLine, error]) error {
+		segments, histories, bad, err := catalog.CollectWALs(lines, span)
+		if err != nil {
+			return err
+		}
+		s.reportBadLines(bad)
+		for _, r := range append(segments, histories...) {
+			if name, err := wal.ParseFileName(r.Name); err == nil {
+				s.out.Print("%s", s.layout.WALPath(name))
+			}
+		}
+		return nil
+	})
+}
+
+func newDeleteCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "delete SERVER BACKUP_ID",
+		Short: "Delete a backup, and the WAL that nothing needs any more",
+		Long: `Delete a backup with the incremental backups that depend on it, and the WAL files that no other backup needs. A backup that is kept,
+or that minimum_redundancy needs, is refused.`,
+		Example: "  barman delete main oldest",
+		Args:    usage(cobra.ExactArgs(2)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.oneServer(args[0], onlyEnabled)
+			if s == nil {
+				return err
+			}
+			b, _, err := s.backup(args[1])
+			if err != nil {
+				return err
+			}
+			return s.deleteBackup(cmd.Context(), b)
+		},
+	}
+	completeBackups(a, cmd)
+	return cmd
+}
+
+func (s *server) deleteBackup(ctx context.Context, b *catalog.BackupInfo) error {
+	l, err := s.lock(ctx, lock.ForServer(lock.Backup, s.Name))
+	var busy *lock.BusyError
+	if errors.As(err, &busy) {
+		s.out.Error("Another process in running on server %s. Impossible to delete the backup. (%s)", s.Name, busy.Holder)
+		return errReported
+	}
+	if err != nil {
+		return err
+	}
+	defer l.Release() //nolint:errcheck // the lock ends with the process at the latest
+	keeper, err := s.keeper()
+	if err != nil {
+		return err
+	}
+	err = keeper.Delete(ctx, b.ID)
+	switch {
+	case errors.Is(err, maintenance.ErrRefused):
+		s.out.Error("Cannot delete backup (%s %s)", s.Name, b.ID)
+		return errReported
+	case errors.Is(err, lock.ErrBusy):
+		s.out.Error("%s", maintenance.Busy(err, s.Name, b.ID))
+		return errReported
+	}
+	return err
+}
+
+func newKeepCommand(a *app) *cobra.Command {
+	var target string
+	var status, release bool
+	cmd := &cobra.Command{
+		Use:   "keep [options] SERVER BACKUP_ID",
+		Short: "Keep a backup whatever the retention policy says",
+		Example: `  barman keep --target full main 20260110T100000
+  barman keep --status main latest
+  barman keep --release main 20260110T100000`,
+		Args: usage(cobra.ExactArgs(2)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if !status && !release && target == "" {
+				a.out.Error("one of the arguments -r/--release -s/--status --target is required")
+				return errReported
+			}
+			if !oneOf(target, "", "full", "standalone") {
+				return usageError{fmt.Errorf("invalid choice %q for --target (choose from full, standalone)", target)}
+			}
+			s, err := a.oneServer(args[0], normal)
+			if s == nil {
+				return err
+			}
+			b, _, err := s.backup(args[1])
+			if err != nil {
+				return err
+			}
+			return s.keep(b, target, status, release)
+		},
+	}
+	fl := cmd.Flags()
+	fl.BoolVarP(&release, "release", "r", false, "let the retention policy decide again")
+	fl.BoolVarP(&status, "status", "s", false, "print whether the backup is kept")
+	fl.StringVar(&target, "target", "", "keep `WHAT`: full (with all WAL after it) or standalone")
+	completeBackups(a, cmd)
+	return cmd
+}
+
+func (s *server) keep(b *catalog.BackupInfo, target string, status, release bool) error {
+	switch {
+	case status:
+		keep, err := s.catalog.KeepOf(b.ID)
+		if err != nil {
+			return err
+		}
+		s.out.Result(keepStatus{s.Name, string(keep)})
+		return nil
+	case release:
+		return s.catalog.SetKeep(b.ID, catalog.KeepNone)
+	case b.IsIncremental():
+		s.out.Error("Unable to execute the keep command on backup %s: is an incremental backup.\n"+
+			"Only full backups are eligible for the use of the keep command.", b.ID)
+		return errReported
+	case b.Status != catalog.StatusDone:
+		s.out.Error("Cannot add keep to backup %s because it has status %s. Only backups with status DONE can be kept.", b.ID, b.Status)
+		return errReported
+	}
+	return s.catalog.SetKeep(b.ID, catalog.Keep(target))
+}
+
+func newCheckBackupCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "check-backup SERVER BACKUP_ID",
+		Short:   "Look whether the WAL of a backup is complete",
+		Long:    "Move a backup between WAITING_FOR_WALS and DONE by the WAL that is archived. Silent when it succeeds.",
+		Example: "  barman check-backup main latest",
+		Args:    usage(cobra.ExactArgs(2)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.oneServer(args[0], normal)
+			if s == nil {
+				return err
+			}
+			b, _, err := s.backup(args[1])
+			if err != nil {
+				return err
+			}
+			keeper, err := s.keeper()
+			if err != nil {
+				return err
+			}
+			_, err = keeper.CheckBackup(cmd.Context(), b.ID)
+			if errors.Is(err, lock.ErrBusy) {
+				a.out.Info("%s", maintenance.Busy(err, s.Name, b.ID))
+				return nil
+			}
+			return err
+		},
+	}
+	completeBackups(a, cmd)
+	return cmd
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/barman-go/barman/core/config"
+	"github.com/barman-go/barman/core/config/ini"
+	"github.com/barman-go/barman/core/pluginhost"
+	"github.com/barman-go/barman/core/report"
+)
+
+func configurationCommands(a *app) []*cobra.Command {
+	return []*cobra.Command{newConfigCommand(a), newPluginCommand(a)}
+}
+
+func newConfigCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Check, show and import the configuration",
+		Args:  usage(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		Annotations: map[string]string{withoutConfig: "true"},
+	}
+	cmd.AddCommand(newConfigValidateCommand(a), newConfigShowCommand(a), newConfigImportCommand(a))
+	return cmd
+}
+
+func newConfigValidateCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate",
+		Short: "Show every mistake in the configuration, with file and line",
+		Long: `Read the configuration, start every plugin that it mentions to check the plugin's options, and show every mistake with file, line and a
+suggestion. Exit code 1 when there is an error; warnings do not count.`,
+		Example:     "  barman config validate\n  barman -c ./barman.hcl config validate",
+		Args:        usage(cobra.NoArgs),
+		Annotations: map[string]string{withoutConfig: "true"},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, found := config.Load(config.LoadOptions{Path: a.flags.config})
+			if !found.Fatal() {
+				a.cfg = cfg
+				found = append(found, a.validatePlugins(cmd)...)
+			}
+			if err := found.Render(a.stderr, a.colored()); err != nil {
+				return err
+			}
+			if found.HasErrors() {
+				return errReported
+			}
+			a.out.Info("%s is valid: %d server(s), %d model(s)", cfg.Path, len(cfg.Servers), len(cfg.Models))
+			return nil
+		},
+	}
+}
+
+// validatePlugins checks the options of all plugins that the configuration mentions, and that the others exist.
+func (a *app) validatePlugins(cmd *cobra.Command) config.Diagnostics {
+	var found config.Diagnostics
+	for _, c := range a.cfg.Servers {
+		s := a.server(c)
+		for _, block := range a.cfg.PluginsOf(c) {
+			use := s.use(block.Type, block.Name, nil)
+			options, err := a.plugins().Schema(cmd.Context(), block.Type, block.Name, use)
+			if err != nil {
+				found = append(found, config.Diagnostic{
+					Severity: config.Error, Summary: fmt.Sprintf("plugin %s %s cannot be used", block.Type, block.Name), Detail: err.Error(),
+					Range: block.Range, Server: c.Name,
+				})
+				continue
+			}
+			_, problems := config.DecodePlugin(block, options)
+			found = append(found, problems...)
+			if problems.HasErrors() {
+				continue
+			}
+			list, err := a.plugins().Validate(cmd.Context(), block.Type, block.Name, use)
+			if err == nil {
+				found = append(found, config.PluginDiagnostics(block, options, list)...)
+			}
+		}
+		for _, wanted := range [][2]string{{"transfer", c.BackupMethod}, {"compress", c.Compression}} {
+			if wanted[1] == "" || wanted[1] == "none" {
+				continue
+			}
+			var missing *pluginhost.NotFoundError
+			if _, err := a.plugins().Info(cmd.Context(), wanted[0], wanted[1], s.use(wanted[0], wanted[1], nil)); errors.As(err, &missing) {
+				found = append(found, config.Diagnostic{
+					Severity: config.Error, Summary: fmt.Sprintf("server %q needs the plugin %s %s", c.Name, wanted[0], wanted[1]),
+					Detail: err.Error(), Range: c.Range(), Server: c.Name,
+				})
+			}
+		}
+	}
+	return found
+}
+
+func newConfigShowCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "show [SERVER]",
+		Short:   "Show the values in force, and where each comes from",
+		Example: "  barman config show\n  barman config show main",
+		Args:    usage(cobra.MaximumNArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				a.out.Result(configRows{"barman", a.cfg.ShowGlobal()})
+				return nil
+			}
+			s, err := a.oneServer(args[0], showAll)
+			if s == nil {
+				return err
+			}
+			a.out.Result(configRows{s.Name, s.Show()})
+			return nil
+		},
+	}
+	completeServers(a, cmd)
+	return cmd
+}
+
+// configRows is the output of config show.
+type configRows struct {
+	name string
+	rows []config.Row
+}
+
+func (c configRows) Console(p *report.Printer) {
+	var b lines
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, r := range c.rows {
+		fmt.Fprintf(w, "%s\t= %s\t# %s\n", r.Option, r.Value, r.Source)
+	}
+	_ = w.Flush()
+	b.print(p)
+}
+
+func (c configRows) JSON() map[string]any {
+	doc := map[string]any{}
+	for _, r := range c.rows {
+		doc[r.Option] = map[string]any{"value": r.Value, "source": r.Source}
+	}
+	return map[string]any{c.name: doc}
+}
+
+func newConfigImportCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "import OLD.conf",
+		Short: "Translate a barman.conf of Python Barman to HCL, on standard output",
+		Long: `Read a barman.conf with its drop-in directory and .barman.auto.conf, and write the same configuration as HCL with comments. What cannot be
+translated is reported on standard error.`,
+		Example:     "  barman config import /etc/barman.conf > /etc/barman.hcl",
+		Args:        usage(cobra.ExactArgs(1)),
+		Annotations: map[string]string{withoutConfig: "true"},
+		RunE: func(_ *cobra.Command, args []string) error {
+			hcl, found := ini.Import(args[0])
+			if err := found.Render(a.stderr, a.colored()); err != nil {
+				return err
+			}
+			if found.Fatal() {
+				return errReported
+			}
+			_, err := a.stdout.Write(hcl)
+			return err
+		},
+	}
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/barman-go/barman/core/lock"
+)
+
+func maintenanceCommands(a *app) []*cobra.Command {
+	return []*cobra.Command{newCronCommand(a), newLockCleanupCommand(a)}
+}
+
+// cronServers is how many servers are maintained at the same time: enough that one slow server delays nobody, few enough
+// that encoding does not fight itself for the processors.
+const cronServers = 4
+
+func newCronCommand(a *app) *cobra.Command {
+	var keepDescriptors bool
+	cmd := &cobra.Command{
+		Use:   "cron",
+		Short: "Do the maintenance of all servers, once",
+		Long: `For every active server: archive the WAL that waits, mark backups whose process died, check backups that wait for WAL, and enforce
+the retention policy. Run it every minute, from cron or a systemd timer; a run that is still busy with a server is not disturbed.`,
+		Example: "  barman cron\n  * * * * * barman /usr/bin/barman -q cron",
+		Args:    usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			servers, err := a.servers([]string{"all"}, selection{inactive: skip, disabled: skip, passive: skip})
+			if err != nil {
+				return err
+			}
+			limit := make(chan struct{}, cronServers)
+			var all sync.WaitGroup
+			for _, s := range servers {
+				limit <- struct{}{}
+				all.Go(func() {
+					defer func() { <-limit }()
+					if err := s.cron(cmd.Context()); err != nil {
+						a.log.Error("cron", "server", s.Name, "error", err)
+						a.out.Error("Unable to run cron on server '%s': %s", s.Name, err)
+					}
+				})
+			}
+			all.Wait()
+			return a.cleanLocks()
+		},
+	}
+	cmd.Flags().BoolVar(&keepDescriptors, "keep-descriptors", false, "accepted for compatibility: no process is started in the background")
+	return cmd
+}
+
+// cron is the maintenance of one server.
+func (s *server) cron(ctx context.Context) error {
+	l, err := s.lock(ctx, lock.ForServer(lock.Cron, s.Name))
+	var busy *lock.BusyError
+	if errors.As(err, &busy) {
+		s.out.Info("Another cron process is already running on server %s. Skipping to the next server", s.Name)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer l.Release() //nolint:errcheck // the lock ends with the process at the latest
+	keeper, err := s.keeper()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	switch err := s.archiveWAL(ctx, false, nil); {
+	case errors.Is(err, lock.ErrBusy):
+		s.out.Info("Another archive-wal process is already running on server %s. Skipping to the next server", s.Name)
+	case err != nil:
+		errs = append(errs, err)
+	}
+	// Each step works on what the one before left, and none of them is a reason to leave out the next.
+	errs = append(errs, keeper.Reap(ctx), keeper.CheckWaiting(ctx), keeper.Enforce(ctx))
+	return errors.Join(errs...)
+}
+
+func (a *app) cleanLocks() error {
+	if !a.cfg.Global.LockDirectoryCleanup {
+		return nil
+	}
+	_, err := lock.Cleanup(a.cfg.Global.LockDirectory)
+	return err
+}
+
+func newLockCleanupCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "lock-directory-cleanup",
+		Short:   "Remove lock files that nobody holds",
+		Example: "  barman lock-directory-cleanup",
+		Args:    usage(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			_, err := lock.Cleanup(a.cfg.Global.LockDirectory)
+			return err
+		},
+	}
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// usage makes the errors of an argument check usage errors.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+}
+
+// bounded is an integer option with a lower bound.
+type bounded struct {
+	n       *int
+	minimum int
+}
+
+func (b bounded) String() string {
+	if b.n == nil {
+		return "0"
+	}
+	return strconv.Itoa(*b.n)
+}
+func (b bounded) Type() string { return "N" }
+func (b bounded) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	kind := "positive"
+	if b.minimum == 0 {
+		kind = "non negative"
+	}
+	switch {
+	case err != nil && b.minimum > 0:
+		return fmt.Errorf("'%s' is not a valid input", text)
+	case err != nil || n < b.minimum:
+		return fmt.Errorf("'%s' is not a valid %s integer", text, kind)
+	}
+	*b.n = n
+	return nil
+}
+
+func nonNegative(fl *pflag.FlagSet, p *int, name, help string) { fl.Var(bounded{p, 0}, name, help) }
+func positive(fl *pflag.FlagSet, p *int, name, short, help string) {
+	fl.VarP(bounded{p, 1}, name, short, help)
+}
+
+// addCopyFlags are the options that backup and recover have in common.
+func addCopyFlags(fl *pflag.FlagSet, times, sleep *int, none *bool, jobs, size, period, bwlimit *int) {
+	nonNegative(fl, times, "retry-times", "retry a failed copy `N` times")
+	nonNegative(fl, sleep, "retry-sleep", "pause `SECONDS` before a retry")
+	fl.BoolVar(none, "no-retry", false, "do not retry a failed copy")
+	positive(fl, jobs, "jobs", "j", "copy with `N` processes at the same time")
+	positive(fl, size, "jobs-start-batch-size", "", "start at most `N` processes per period")
+	positive(fl, period, "jobs-start-batch-period", "", "the period, in `SECONDS`")
+	nonNegative(fl, bwlimit, "bwlimit", "limit the copy to `KBPS` kilobytes per second in total; 0 is no limit")
+}
+
+func fileExists(path string) (bool, error) {
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// completeServers completes server names, and backup ids after the first argument of commands that take one.
+func completeServers(a *app, cmd *cobra.Command) {
+	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if a.cfg == nil {
+			if err := a.configure(); err != nil {
+				return nil, cobra.ShellCompDirectiveError
+			}
+		}
+		return append(a.cfg.ServerNames(), "all"), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+func completeBackups(a *app, cmd *cobra.Command) {
+	completeServers(a, cmd)
+	names := cmd.ValidArgsFunction
+	cmd.ValidArgsFunction = func(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return names(c, args, word)
+		}
+		if len(args) > 1 {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		_, _ = names(c, args, word) // loads the configuration
+		conf, ok := a.cfg.Server(args[0])
+		if !ok {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		ids := []string{"latest", "oldest", "last-failed", "latest-full"}
+		if list, err := a.server(conf).catalog.List(); err == nil {
+			for _, b := range list.All {
+				ids = append(ids, b.ID)
+			}
+		}
+		return ids, cobra.ShellCompDirectiveNoFileComp
+	}
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/shlex"
+	"github.com/spf13/cobra"
+
+	"github.com/barman-go/barman/core/hook"
+	"github.com/barman-go/barman/core/recovery"
+	sdkhook "github.com/barman-go/barman/sdk/hook"
+	"github.com/barman-go/barman/sdk/transfer"
+)
+
+type recoverFlags struct {
+	recovery.Options
+	remote                      string
+	getWAL, noGetWAL            bool
+	delta, noDelta              bool
+	compress, noCompress        bool
+	noRetry                     bool
+	jobs, size, period, bwlimit int
+	retryTimes, retrySleep      int
+	stagingLocation             string
+}
+
+func newRecoverCommand(a *app) *cobra.Command {
+	var f recoverFlags
+	cmd := &cobra.Command{
+		Use:     "recover [options] SERVER BACKUP_ID DESTINATION",
+		Aliases: []string{"restore"},
+		Short:   "Restore a backup, to any point in time",
+		Long: `Restore a backup into DESTINATION, here or on another host, so that PostgreSQL recovers from it to a target when it is started. BACKUP_ID
+may be "auto": the best backup for the target.
+
+Everything that can be known is checked before a byte is copied: whether the target can be reached, whether all WAL is there, whether the
+destination is empty, writable and large enough.`,
+		Example: `  barman recover main latest /var/lib/postgresql/15/main
+  barman recover --target-time '2026-01-10 10:00:00+00' main auto /srv/pg
+  barman recover --target-name before_release --target-action promote main latest /srv/pg
+  barman recover --remote-ssh-command 'ssh postgres@db2' --tablespace hot:/fast/hot main latest /srv/pg`,
+		Args: usage(cobra.ExactArgs(3)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !oneOf(f.TargetAction, "", "pause", "shutdown", "promote") {
+				return usageError{fmt.Errorf("'%s' is not a valid recovery target action", f.TargetAction)}
+			}
+			s, err := a.oneServer(args[0], onlyEnabled)
+			if s == nil {
+				return err
+			}
+			o, err := f.options(cmd, s, args[1], args[2])
+			if err != nil {
+				return err
+			}
+			return s.recover(cmd.Context(), o)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.TargetTime, "target-time", "", "recover up to `TIME`, as in \"2026-01-10 10:00:00+00\"")
+	fl.StringVar(&f.TargetXID, "target-xid", "", "recover up to transaction `XID`")
+	fl.StringVar(&f.TargetLSN, "target-lsn", "", "recover up to `LSN`")
+	fl.StringVar(&f.TargetName, "target-name", "", "recover up to the restore point `NAME`")
+	fl.BoolVar(&f.TargetImmediate, "target-immediate", false, "recover until the backup is consistent")
+	fl.StringVar(&f.TargetTimeline, "target-tli", "", "recover along timeline `TLI`: a number, current or latest")
+	fl.BoolVar(&f.Exclusive, "exclusive", false, "stop just before the target")
+	fl.StringVar(&f.TargetAction, "target-action", "", "what PostgreSQL does at the target: pause, shutdown or promote")
+	fl.BoolVar(&f.StandbyMode, "standby-mode", false, "make a standby")
+	fl.StringArrayVar(&f.Tablespaces, "tablespace", nil, "move a tablespace: `NAME:LOCATION`; may be repeated")
+	fl.StringVar(&f.remote, "remote-ssh-command", "", "restore on another host, reached with `COMMAND`")
+	fl.StringVar(&f.StagingWALDirectory, "staging-wal-directory", "", "put the WAL of a point-in-time recovery into `DIR`")
+	fl.BoolVar(&f.getWAL, "get-wal", false, "let PostgreSQL fetch WAL from here while it recovers")
+	fl.BoolVar(&f.noGetWAL, "no-get-wal", false, "copy the WAL")
+	fl.BoolVar(&f.delta, "delta-restore", false, "allow a destination that is not empty, and copy only what differs")
+	fl.BoolVar(&f.noDelta, "no-delta-restore", false, "want an empty destination")
+	fl.BoolVar(&f.compress, "network-compression", false, "compress the copy to another host")
+	fl.BoolVar(&f.noCompress, "no-network-compression", false, "do not compress the copy")
+	fl.StringVar(&f.ConfFilename, "recovery-conf-filename", "", "write recovery settings to `FILE` (default: postgresql.auto.conf)")
+	fl.IntVar(&f.OptionPort, "recovery-option-port", 0, "ssh `PORT` in the restore_command of a remote --get-wal")
+	fl.StringVar(&f.StagingPath, "staging-path", "", "work area for compressed backups")
+	fl.StringVar(&f.stagingLocation, "staging-location", "", "host of the work area: local or remote")
+	fl.StringVar(&f.RecoveryStagingPath, "recovery-staging-path", "", "deprecated: see --staging-path")
+	fl.StringVar(&f.LocalStagingPath, "local-staging-path", "", "deprecated: see --staging-path")
+	addCopyFlags(fl, &f.retryTimes, &f.retrySleep, &f.noRetry, &f.jobs, &f.size, &f.period, &f.bwlimit)
+	completeBackups(a, cmd)
+	return cmd
+}
+
+// options lays the command line over the server's configuration.
+func (f *recoverFlags) options(cmd *cobra.Command, s *server, id, destination string) (recovery.Options, error) {
+	o := f.Options
+	o.Backup = id
+	o.GetWAL, o.Delta = s.RecoveryOptions.Has("get-wal"), s.RecoveryOptions.Has("delta-restore")
+	o.NetworkCompression, o.BandwidthLimit, o.Workers = s.NetworkCompression, s.BandwidthLimit, s.ParallelJobs
+	o.Retry = transfer.Retry{Times: s.BasebackupRetryTimes, Sleep: s.BasebackupRetrySleep}
+	o.StartBatchSize, o.StartBatchPeriod = s.ParallelJobsStartBatchSize, s.ParallelJobsStartBatchPeriod
+	o.RemoteCommand = f.remote
+	changed := cmd.Flags().Changed
+	for _, c := range []struct {
+		name  string
+		apply func()
+	}{
+		{"get-wal", func() { o.GetWAL = f.getWAL }},
+		{"no-get-wal", func() { o.GetWAL = !f.noGetWAL }},
+		{"delta-restore", func() { o.Delta = f.delta }},
+		{"no-delta-restore", func() { o.Delta = !f.noDelta }},
+		{"network-compression", func() { o.NetworkCompression = f.compress }},
+		{"no-network-compression", func() { o.NetworkCompression = !f.noCompress }},
+		{"jobs", func() { o.Workers = f.jobs }},
+		{"jobs-start-batch-size", func() { o.StartBatchSize = f.size }},
+		{"jobs-start-batch-period", func() { o.StartBatchPeriod = seconds(f.period) }},
+		{"bwlimit", func() { o.BandwidthLimit = f.bwlimit }},
+		{"retry-times", func() { o.Retry.Times = f.retryTimes }},
+		{"retry-sleep", func() { o.Retry.Sleep = seconds(f.retrySleep) }},
+		{"no-retry", func() { o.Retry.Times = 0 }},
+	} {
+		if changed(c.name) {
+			c.apply()
+		}
+	}
+	o.StagingLocation, o.LocationTyped = s.StagingLocation, changed("staging-location")
+	if o.LocationTyped {
+		o.StagingLocation = f.stagingLocation
+	}
+	for _, p := range []struct {
+		value      *string
+		configured string
+	}{{&o.StagingPath, s.StagingPath}, {&o.RecoveryStagingPath, s.RecoveryStagingPath}, {&o.LocalStagingPath, s.LocalStagingPath}} {
+		if *p.value == "" {
+			*p.value = p.configured
+		}
+	}
+	var err error
+	if o.Remote, err = shlex.Split(f.remote); err != nil {
+		return o, usageError{fmt.Errorf("--remote-ssh-command: %w", err)}
+	}
+	o.Destination = destination
+	if len(o.Remote) == 0 {
+		o.Destination, err = filepath.Abs(destination)
+	}
+	return o, err
+}
+
+func (s *server) recover(ctx context.Context, o recovery.Options) error {
+	hooks, err := s.hooks()
+	if err != nil {
+		return err
+	}
+	bar := s.out.Progress("recover " + s.Name)
+	defer bar.Done()
+	r := &recovery.Restorer{
+		Server: s.Name, Catalog: s.catalog, WAL: s.codecs(), Hooks: recoveryHooks{hooks}, Client: s.walClient(o),
+		OpenCopier: func(ctx context.Context, remote bool) (recovery.Copier, error) {
+			method := "local-rsync"
+			if remote {
+				method = "rsync"
+			}
+			return s.plugins().Transfer(ctx, method, s.use("transfer", method, nil))
+		},
+		Out: s.out, Progress: bar, Log: s.log, Now: now, Zone: time.Local,
+	}
+	if !s.Passive() {
+		r.Archive = func(ctx context.Context) error { return backupWAL{s: s}.Archive(ctx) }
+	}
+	result, err := r.Run(ctx, o)
+	bar.Done()
+	if result != nil {
+		s.out.Result(result)
+	}
+	return err
+}
+
+// walClient says how the restored server fetches WAL from here.
+func (s *server) walClient(o recovery.Options) recovery.WALClient {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	c := recovery.WALClient{Program: executable(), User: s.cfg.Global.BarmanUser, Host: host, Jobs: o.Workers}
+	if s.flags.config != "" {
+		if path, err := filepath.Abs(s.flags.config); err == nil {
+			c.ConfigFile = path
+		}
+	}
+	return c
+}
+
+// recoveryHooks are the hooks around a recovery.
+type recoveryHooks struct{ hookSet }
+
+func (h recoveryHooks) event(ev recovery.HookEvent) hook.Event {
+	options := map[string]any{}
+	if ev.OptionsJSON != "" {
+		_ = json.Unmarshal([]byte(ev.OptionsJSON), &options)
+	}
+	return hook.RecoveryEvent(hook.Recovery{
+		Backup: h.describe(ev.Backup), Destination: ev.Destination, Tablespaces: ev.Tablespaces,
+		RemoteCommand: ev.RemoteCommand, Options: options,
+	})
+}
+
+func (h recoveryHooks) Pre(ctx context.Context, ev recovery.HookEvent) error {
+	if !h.Has(sdkhook.EventRecovery) {
+		return nil
+	}
+	return h.Set.Pre(ctx, h.event(ev))
+}
+
+func (h recoveryHooks) Post(ctx context.Context, ev recovery.HookEvent) {
+	if h.Has(sdkhook.EventRecovery) {
+		h.Set.Post(ctx, h.event(ev))
+	}
+}

@@ -1,0 +1,337 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/barman-go/barman/core/archive"
+	"github.com/barman-go/barman/core/lock"
+	"github.com/barman-go/barman/core/postgres"
+	"github.com/barman-go/barman/core/wal"
+)
+
+func walCommands(a *app) []*cobra.Command {
+	return []*cobra.Command{
+		newArchiveWALCommand(a), newPutWALCommand(a), newGetWALCommand(a), newSwitchWALCommand(a), newRebuildCommand(a),
+	}
+}
+
+func newArchiveWALCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "archive-wal SERVER",
+		Short:   "Archive the WAL files that wait in incoming/ and streaming/",
+		Long:    "Verify, encode and file the WAL files that wait. cron does this every minute.",
+		Example: "  barman archive-wal main",
+		Args:    usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.oneServer(args[0], normal)
+			if s == nil {
+				return err
+			}
+			bar := a.out.Progress("archive " + s.Name)
+			defer bar.Done()
+			err = s.archiveWAL(cmd.Context(), true, bar)
+			var busy *lock.BusyError
+			if errors.As(err, &busy) {
+				a.out.Info("Another archive-wal process is already running on server %s. Skipping to the next server", s.Name)
+				a.log.Info("archive-wal is running", "server", s.Name, "holder", busy.Holder.String())
+				return nil
+			}
+			return err
+		},
+	}
+	completeServers(a, cmd)
+	return cmd
+}
+
+func newPutWALCommand(a *app) *cobra.Command {
+	var test bool
+	cmd := &cobra.Command{
+		Use:   "put-wal SERVER",
+		Short: "Receive WAL files from PostgreSQL, as a tar stream on standard input",
+		Long: `Receive WAL files as an uncompressed tar stream with a member SHA256SUMS (or MD5SUMS). When put-wal has returned 0 the files
+are on stable storage and match their checksums. barman-wal-archive on the PostgreSQL host calls it.`,
+		Example: "  barman put-wal main < stream.tar\n  barman put-wal --test main",
+		Args:    usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.oneServer(args[0], accepting)
+			if s == nil {
+				return err
+			}
+			if test {
+				a.out.Print("Ready to accept WAL files for the server %s", s.Name)
+				return nil
+			}
+			return s.putWAL(cmd.Context())
+		},
+	}
+	cmd.Flags().BoolVarP(&test, "test", "t", false, "only say whether WAL would be accepted")
+	completeServers(a, cmd)
+	return cmd
+}
+
+func (s *server) putWAL(ctx context.Context) error {
+	expect, err := s.expect()
+	if err != nil {
+		return err
+	}
+	p := &archive.Putter{
+		Server: s.Name, Incoming: s.layout.Incoming, Errors: s.layout.Errors, Expect: expect, SSHHost: sshHost(),
+		Archived: s.compareArchived, Format: s.codecs().Format, Now: now, Out: s.out, Log: s.log,
+	}
+	err = p.Run(ctx, s.stdin)
+	if errors.Is(err, archive.ErrRefused) {
+		return errReported
+	}
+	return err
+}
+
+// compareArchived compares a file with the archived one of the same name. No plugin starts unless there is one.
+func (s *server) compareArchived(ctx context.Context, name wal.FileName, path string) (archive.Comparison, error) {
+	archived := s.layout.WALPath(name)
+	if found, err := fileExists(archived); err != nil || !found {
+		return archive.NotArchived, err
+	}
+	same, err := s.codecs().Compare(ctx, path, archived, s.layout.Incoming)
+	if err != nil {
+		return archive.NotArchived, err
+	}
+	if same {
+		return archive.SameContent, nil
+	}
+	return archive.OtherContent, nil
+}
+
+func newGetWALCommand(a *app) *cobra.Command {
+	var f struct {
+		output             string
+		partial, gzip, bz2 bool
+		extra, keep, test  bool
+		peek               int
+	}
+	cmd := &cobra.Command{
+		Use:   "get-wal [options] SERVER WAL",
+		Short: "Write a WAL file to standard output",
+		Long: `Write a WAL file, decoded, to standard output or into a directory. PostgreSQL's restore_command uses it, directly or through
+barman-wal-restore. Files that were not archived yet are found as well.
+
+Exit code 1: there is no such file; 3: the name is not that of a WAL file, or the output cannot be written.`,
+		Example: `  barman get-wal main 000000010000000000000003 > segment
+  barman get-wal --output-directory /tmp main 000000010000000000000003
+  barman get-wal --peek 10 main 000000010000000000000003`,
+		Args: usage(cobra.ExactArgs(2)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.oneServer(args[0], onlyEnabled)
+			if s == nil {
+				return err
+			}
+			if f.test {
+				a.out.Print("Ready to retrieve WAL files from the server %s", s.Name)
+				return nil
+			}
+			o := archive.GetOptions{Partial: f.partial, KeepCompression: f.keep}
+			switch {
+			case f.bz2:
+				o.Compression = "bzip2"
+			case f.gzip || f.extra:
+				o.Compression = "gzip"
+			}
+			if o.Compression != "" && f.keep {
+				a.out.Error("argument `%s` not allowed with argument `keep-compression`", o.Compression)
+				return errReported
+			}
+			return s.getWAL(cmd.Context(), args[1], o, f.output, f.peek)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVarP(&f.output, "output-directory", "o", "", "write to a file of the WAL's name in `DIR`")
+	fl.BoolVarP(&f.partial, "partial", "P", false, "also look for a segment that is not complete")
+	fl.BoolVarP(&f.gzip, "gzip", "z", false, "compress the output with gzip")
+	fl.BoolVarP(&f.extra, "x", "x", false, "the same as --gzip")
+	_ = fl.MarkHidden("x")
+	fl.BoolVarP(&f.bz2, "bzip2", "j", false, "compress the output with bzip2")
+	fl.BoolVar(&f.keep, "keep-compression", false, "write the file as it is stored")
+	positive(fl, &f.peek, "peek", "p", "print the names of up to `N` files from WAL on that are there")
+	fl.BoolVarP(&f.test, "test", "t", false, "only say whether WAL would be handed out")
+	completeServers(a, cmd)
+	return cmd
+}
+
+// exitBadWAL is the exit code of get-wal for a bad name or output.
+const exitBadWAL = 3
+
+func (s *server) getWAL(ctx context.Context, text string, o archive.GetOptions, dir string, peek int) error {
+	suffix := ""
+	if host := sshHost(); host != "" {
+		suffix = fmt.Sprintf(" (SSH host: %s)", host)
+	}
+	name, err := wal.ParseFileName(text)
+	if err != nil {
+		s.out.Error("'%s' is not a valid wal file name%s", text, suffix)
+		s.out.SetExit(exitBadWAL)
+		return errReported
+	}
+	g := s.getter()
+	if peek > 0 {
+		names, err := g.Peek(name, peek)
+		for _, n := range names {
+			s.out.Print("%s", n)
+		}
+		return err
+	}
+	if dir == "" {
+		s.log.Info("sending WAL", "server", s.Name, "wal", text)
+		err = g.Send(ctx, name, o, s.stdout)
+	} else {
+		path := filepath.Join(dir, name.String())
+		s.out.Info("Sending WAL '%s' for server '%s' into '%s' file%s", name, s.Name, path, suffix)
+		err = g.SendFile(ctx, name, o, path)
+		if errors.As(err, new(*os.PathError)) && !errors.Is(err, archive.ErrNotFound) {
+			s.out.Error("Unable to open '%s' file%s: %s", path, suffix, err)
+			s.out.SetExit(exitBadWAL)
+			return errReported
+		}
+	}
+	if errors.Is(err, archive.ErrNotFound) {
+		s.out.Error("WAL file '%s' not found in server '%s'%s", text, s.Name, suffix)
+		return errReported
+	}
+	return err
+}
+
+func newSwitchWALCommand(a *app) *cobra.Command {
+	var f struct {
+		force, archive bool
+		timeout        int
+	}
+	f.timeout = 30
+	cmd := &cobra.Command{
+		Use:     "switch-wal [options] SERVER…",
+		Aliases: []string{"switch-xlog"},
+		Short:   "Make PostgreSQL close its current WAL segment",
+		Example: "  barman switch-wal main\n  barman switch-wal --force --archive main",
+		Args:    usage(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			servers, err := a.servers(args, normal)
+			if err != nil {
+				return err
+			}
+			for _, s := range servers {
+				if err := s.switchWAL(cmd.Context(), f.force, f.archive, f.timeout); err != nil {
+					a.out.Error("%s", err)
+				}
+			}
+			return nil
+		},
+	}
+	fl := cmd.Flags()
+	fl.BoolVar(&f.force, "force", false, "make a checkpoint first, so that there is something to switch")
+	fl.BoolVar(&f.archive, "archive", false, "wait until the segment is archived")
+	nonNegative(fl, &f.timeout, "archive-timeout", "wait at most `SECONDS`; 0 is for ever")
+	completeServers(a, cmd)
+	return cmd
+}
+
+func (s *server) switchWAL(ctx context.Context, force, wait bool, timeout int) error {
+	text := s.ConnInfo
+	if s.PrimaryConnInfo != "" {
+		text = s.PrimaryConnInfo
+	}
+	info, err := s.conninfo(text)
+	if err != nil {
+		return err
+	}
+	conn, err := postgres.Connect(ctx, info, "barman")
+	if err != nil {
+		return fmt.Errorf("Unable to perform pg_switch_wal for server '%s'. %w", s.Name, err) //nolint:staticcheck // Barman's text
+	}
+	defer conn.Close()
+	if force {
+		if err := conn.Checkpoint(ctx); errors.Is(err, postgres.ErrPrivileges) {
+			return errors.New("Barman switch-wal --force requires superuser rights or the 'pg_checkpoint' role") //nolint:staticcheck // Barman's text
+		} else if err != nil {
+			return err
+		}
+	}
+	closed, err := conn.SwitchWAL(ctx)
+	switch {
+	case errors.Is(err, postgres.ErrInRecovery):
+		s.out.Info("No switch performed because server '%s' is a standby.", s.Name)
+		return nil
+	case err != nil:
+		return fmt.Errorf("Unable to perform pg_switch_wal for server '%s'. %w", s.Name, err) //nolint:staticcheck // Barman's text
+	case closed != "":
+		s.out.Info("The WAL file %s has been closed on server '%s'", closed, s.Name)
+	default:
+		s.out.Info("No switch required for server '%s'", s.Name)
+	}
+	if !wait || closed == "" {
+		return nil
+	}
+	return s.waitArchived(ctx, closed, timeout)
+}
+
+// waitArchived archives what comes in until a segment is there.
+func (s *server) waitArchived(ctx context.Context, name string, timeout int) error {
+	limit := ""
+	if timeout > 0 {
+		limit = fmt.Sprintf(" (max: %d seconds)", timeout)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, seconds(timeout))
+		defer cancel()
+	}
+	s.out.Info("Waiting for the WAL file %s from server '%s'%s", name, s.Name, limit)
+	w := backupWAL{s: s}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if err := w.Archive(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+		if found, err := w.Contains(name); err != nil || found {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return fmt.Errorf("The WAL file %s has not been received in %d seconds", name, timeout) //nolint:staticcheck // Barman's text
+			}
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+func newRebuildCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "rebuild-xlogdb SERVER…",
+		Short:   "Write the index of archived WAL files anew",
+		Example: "  barman rebuild-xlogdb main",
+		Args:    usage(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			servers, err := a.servers(args, normal)
+			if err != nil {
+				return err
+			}
+			for _, s := range servers {
+				a.out.Info("Rebuilding xlogdb for server %s", s.Name)
+				done, err := s.index().Rebuild(cmd.Context())
+				if err != nil {
+					a.out.Error("%s", err)
+					continue
+				}
+				a.out.Info("Done rebuilding xlogdb for server %s (history: %d, backup_labels: %d, wal_file: %d)",
+					s.Name, done.Histories, done.BackupLabels, done.Segments)
+			}
+			return nil
+		},
+	}
+	completeServers(a, cmd)
+	return cmd
+}
