@@ -57,7 +57,7 @@ func (c *Conn) StartBackup(ctx context.Context, label string, fast bool) (*Backu
 	if err := c.disableTimeouts(ctx); err != nil {
 		return nil, err
 	}
-	b := &Backup{conn: c}
+	b := &Backup{conn: c, keepalive: noKeepalive()}
 	p := &b.start
 	var lsn string
 	if err := c.query(ctx, "start a backup", c.dialect.start, []any{label, fast}, &lsn, &p.Time); err != nil {
@@ -106,8 +106,16 @@ func (b *Backup) Start() StartPoint { return b.start }
 // the backup, on a standby until the primary has moved on to another segment (see StopOnStandby); both may take for ever, so
 // give ctx a limit where that matters. After an error the backup is void and the session closed.
 func (b *Backup) Stop(ctx context.Context) (StopPoint, error) {
-	if !b.end() {
+	k, first := b.end()
+	if !first {
 		return StopPoint{}, ErrBackupEnded
+	}
+	defer k.wait()
+	select {
+	case <-k.done: // the last probe has been answered
+	case <-ctx.Done():
+		b.conn.Close()
+		return StopPoint{}, fmt.Errorf("cannot stop the backup: %w", context.Cause(ctx))
 	}
 	p, err := b.conn.readStop(ctx, b.start.SegmentSize)
 	if err != nil {
@@ -140,29 +148,29 @@ func (c *Conn) readStop(ctx context.Context, size wal.SegmentSize) (StopPoint, e
 
 // Abort gives the backup up by closing the session. After Stop it does nothing.
 func (b *Backup) Abort() {
-	if b.end() {
-		b.conn.Close()
+	if k, first := b.end(); first {
+		b.conn.Close() // this cuts a probe short that an unreachable server does not answer
+		k.wait()
 	}
 }
 
-// end stops the keepalive and tells whether this call ended the backup.
-func (b *Backup) end() bool {
-	b.mu.Lock()
-	k, first := b.keepalive, !b.ended
-	b.ended, b.keepalive = true, nil
-	b.mu.Unlock()
-	if k != nil {
-		k.stop()
-	}
-	return first
-}
-
-// checkOpen returns ErrBackupEnded after Stop or Abort.
-func (b *Backup) checkOpen() error {
+// attach makes the backup responsible for a keepalive; it returns false when the backup has ended.
+func (b *Backup) attach(k *keepalive) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ended {
-		return fmt.Errorf("keep the backup's session alive: %w", ErrBackupEnded)
+		return false
 	}
-	return nil
+	b.keepalive = k
+	return true
+}
+
+// end tells the keepalive to quit, and whether this call ended the backup. The keepalive may still be probing.
+func (b *Backup) end() (k *keepalive, first bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	k, first = b.keepalive, !b.ended
+	b.ended = true
+	k.quit()
+	return k, first
 }

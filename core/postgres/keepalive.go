@@ -2,25 +2,27 @@ package postgres
 
 import (
 	"context"
-	"sync"
 	"time"
 )
 
 // minProbeTimeout is the least time that the server gets to answer a probe; a loaded one may be slow.
 const minProbeTimeout = 30 * time.Second
 
-// keepalive is the goroutine that probes a backup's session.
+// keepalive is the goroutine that probes a backup's session. quit tells it to end, and done is closed when no probe is
+// running any more.
 type keepalive struct {
 	quit context.CancelFunc
-	once sync.Once
 	done chan struct{}
 }
 
-// stop ends the probing and waits until no probe is running.
-func (k *keepalive) stop() {
-	k.once.Do(k.quit)
-	<-k.done
+// noKeepalive is one that has ended.
+func noKeepalive() *keepalive {
+	k := &keepalive{quit: func() {}, done: make(chan struct{})}
+	close(k.done)
+	return k
 }
+
+func (k *keepalive) wait() { <-k.done }
 
 // Keepalive probes the session every interval while the backup is open, so that firewalls do not forget it, and so that its
 // loss is noticed before the whole copy has been made in vain. The returned context ends when ctx does, and when the
@@ -31,15 +33,13 @@ func (b *Backup) Keepalive(ctx context.Context, interval time.Duration) (context
 	if interval <= 0 {
 		return guarded, func() { cancel(nil) }
 	}
-	if err := b.checkOpen(); err != nil {
-		cancel(err)
-		return guarded, func() {}
-	}
 	probing, quit := context.WithCancel(ctx)
 	k := &keepalive{quit: quit, done: make(chan struct{})}
-	b.mu.Lock()
-	b.keepalive = k
-	b.mu.Unlock()
+	if !b.attach(k) {
+		quit()
+		cancel(ErrBackupEnded)
+		return guarded, func() {}
+	}
 	go func() {
 		defer close(k.done)
 		if err := b.conn.probe(probing, interval); err != nil {
@@ -47,7 +47,8 @@ func (b *Backup) Keepalive(ctx context.Context, interval time.Duration) (context
 		}
 	}()
 	return guarded, func() {
-		k.stop()
+		quit()
+		k.wait()
 		cancel(nil)
 	}
 }

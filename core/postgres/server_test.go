@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -225,6 +226,19 @@ func TestAuthenticationFailureShowsNoPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	connect(t, c.Conninfo("guarded", "")+" passfile="+passfile)
+}
+
+func TestConnectReadsServiceFiles(t *testing.T) {
+	c := lab.StartCluster(t, lab.ClusterOptions{})
+	services := filepath.Join(lab.ScratchDir(t), "pg_service.conf")
+	text := fmt.Sprintf("[main]\nhost=%s\nport=%d\nuser=postgres\ndbname=postgres\n", c.SocketDir, c.Port)
+	if err := os.WriteFile(services, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PGSERVICEFILE", services)
+	if err := connect(t, "service=main").Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestConnectUnderstandsLibpqsOwnKeywords(t *testing.T) {
