@@ -26,7 +26,7 @@ type Plan struct {
 	// TimelineSetting is the value of recovery_target_timeline; empty when the setting is not written.
 	TimelineSetting string
 	WAL             WALRange
-	// WALDirectory is where WAL files are copied to. It is set for get-wal, too.
+	// WALDirectory is where WAL files are copied to; empty with get-wal.
 	WALDirectory string
 	// Space is what the restore needs, by directory.
 	Space []Space
@@ -81,8 +81,6 @@ type WALRange struct {
 type WALFile struct {
 	// Name is the name at the destination, Path the archived file.
 	Name, Path string
-	// Size is that of the archived file in bytes.
-	Size int64
 	// Partial tells that the archive has it as NAME.partial.
 	Partial bool
 }

@@ -38,7 +38,7 @@ func refuse(summary, advice string) *PlanError {
 
 // StepError is a step of a restore that failed after the destination had been changed.
 type StepError struct {
-	// Step is what was being done, in words that continue "failure …".
+	// Step is what was being done, in words that continue "Failure …".
 	Step string
 	// Destination is the directory that is not complete.
 	Destination string
@@ -47,7 +47,7 @@ type StepError struct {
 
 // Error says what to do with the destination.
 func (e *StepError) Error() string {
-	return "failure " + e.Step + ": " + e.Err.Error() + "; " + e.Destination +
+	return "Failure " + e.Step + ": " + e.Err.Error() + "; " + e.Destination +
 		" is not complete and PostgreSQL will not start on it: run the same command again to continue, or remove it"
 }
 

@@ -11,10 +11,10 @@ import (
 type Setting struct {
 	// File is relative to the destination.
 	File string
-	// Line counts from 1, in the file as it was in the backup.
+	// Line counts from 1, in the restored file; of a changed setting it is the line with the new value.
 	Line int
 	Key  string
-	// Value is the new value of a changed setting, "None" when the setting was switched off; otherwise the rest of the line.
+	// Value is the new value of a changed setting, empty when it was switched off; of a warning it is the rest of the line.
 	Value string
 }
 
@@ -74,7 +74,11 @@ func (r *Result) Console(p *report.Printer) {
 
 func settingLines(p *report.Printer, settings []Setting) {
 	for _, s := range settings {
-		p.Line("%s line %d: %s = %s", s.File, s.Line, s.Key, s.Value)
+		value := s.Value
+		if value == "" {
+			value = "None"
+		}
+		p.Line("%s line %d: %s = %s", s.File, s.Line, s.Key, value)
 	}
 }
 
@@ -113,7 +117,11 @@ func (r *Result) JSON() map[string]any {
 func settingRows(settings []Setting) []any {
 	rows := make([]any, 0, len(settings))
 	for _, s := range settings {
-		rows = append(rows, []any{s.File, s.Line, s.Key, s.Value})
+		var value any
+		if s.Value != "" {
+			value = s.Value
+		}
+		rows = append(rows, []any{s.File, s.Line, s.Key, value})
 	}
 	return rows
 }

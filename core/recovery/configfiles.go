@@ -1,0 +1,126 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/barman-go/barman/sdk/transfer"
+)
+
+// configFiles are examined in every data directory; auxiliary files are only looked for.
+var (
+	configFiles    = []string{"postgresql.conf", "postgresql.auto.conf"}
+	auxiliaryFiles = []string{"pg_hba.conf", "pg_ident.conf"}
+)
+
+// maxIncludes bounds the number of files followed; PostgreSQL allows ten levels.
+const maxIncludes = 200
+
+// secureSettings switches off the settings of the restored files that would be dangerous in a copy, and adds the recovery
+// settings. Included files are followed as long as they lie in the data directory.
+func (r *restore) secureSettings(ctx context.Context, res *Result, lines []string) error {
+	recovery := recoveryFile(r.plan.Backup.Version, r.options)
+	queue := slices.Clone(configFiles)
+	if r.plan.Backup.Version >= versionSignals && len(lines) > 0 && !slices.Contains(queue, recovery) {
+		queue = append(queue, recovery)
+	}
+	direct := len(queue)
+	var changes []transfer.FileChange
+	for i := 0; i < len(queue) && i < maxIncludes; i++ {
+		file := queue[i]
+		path := filepath.Join(r.plan.Destination, file)
+		content, err := r.copier.ReadFile(ctx, r.options.Remote, path, 0)
+		missing := errors.Is(err, fs.ErrNotExist)
+		appends := file == recovery && len(lines) > 0
+		switch {
+		case missing && !appends:
+			if slices.Contains(configFiles, file) {
+				res.MissingFiles = append(res.MissingFiles, file)
+			}
+			continue
+		case err != nil && !missing:
+			return err
+		case missing:
+			content.Mode = 0o600
+		}
+		m := mangle(file, string(content.Content))
+		res.Changes = append(res.Changes, m.changes...)
+		res.Warnings = append(res.Warnings, m.warnings...)
+		if i < direct || len(m.changes) > 0 {
+			changes = append(changes, transfer.FileChange{
+				Action: transfer.Write, Path: path + ".origin", Content: content.Content, Mode: content.Mode,
+			})
+		}
+		if appends {
+			m.appendLines(lines)
+		}
+		if m.content != string(content.Content) || missing {
+			changes = append(changes, transfer.FileChange{
+				Action: transfer.Write, Path: path, Content: []byte(m.content), Mode: content.Mode,
+			})
+		}
+		for _, included := range r.includes(m.includes) {
+			if !slices.Contains(queue, included) {
+				queue = append(queue, included)
+			}
+		}
+	}
+	if _, err := r.copier.ApplyFiles(ctx, r.options.Remote, changes); err != nil {
+		return err
+	}
+	return r.findAuxiliary(ctx, res)
+}
+
+func (r *restore) findAuxiliary(ctx context.Context, res *Result) error {
+	var paths []string
+	for _, file := range auxiliaryFiles {
+		paths = append(paths, filepath.Join(r.plan.Destination, file))
+	}
+	infos, err := r.copier.Stat(ctx, r.options.Remote, paths)
+	if err != nil {
+		return err
+	}
+	for i, info := range infos {
+		if !info.Exists {
+			res.MissingFiles = append(res.MissingFiles, auxiliaryFiles[i])
+		}
+	}
+	return nil
+}
+
+// includes returns the files that include lines name, relative to the data directory. Directories are listed in the backup,
+// whose tree is that of the destination.
+func (r *restore) includes(lines []Setting) []string {
+	var files []string
+	for _, line := range lines {
+		name := unquote(line.Value)
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(filepath.Dir(line.File), name)
+		} else if rel, err := filepath.Rel(r.plan.Backup.PGData, name); err == nil {
+			// The same file of the original data directory; the path itself is in the warnings.
+			name = rel
+		}
+		if !filepath.IsLocal(name) {
+			continue
+		}
+		if line.Key != "include_dir" {
+			files = append(files, name)
+			continue
+		}
+		entries, err := os.ReadDir(filepath.Join(r.data, name))
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			if strings.HasSuffix(e.Name(), ".conf") && !strings.HasPrefix(e.Name(), ".") {
+				files = append(files, filepath.Join(name, e.Name()))
+			}
+		}
+	}
+	return files
+}

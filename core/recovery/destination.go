@@ -1,0 +1,239 @@
+package recovery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/barman-go/barman/core/report"
+	"github.com/barman-go/barman/sdk/transfer"
+)
+
+// Place is what was found under a directory that a restore fills.
+type Place struct {
+	transfer.PathInfo
+	// Disk identifies the file system; empty when unknown.
+	Disk string
+}
+
+// Found is what was found at the destination.
+type Found struct {
+	// Places are by directory: the destination, the tablespaces' locations, the staging WAL directory.
+	Places map[string]Place
+	// Postmaster is the process of postmaster.pid; 0 when there is no such file, −1 when nobody can tell whether the process lives.
+	Postmaster int
+	// Marker is what an interrupted restore left; nil when there was none.
+	Marker *Marker
+	// Info is the backup.info of an earlier restore, for a delta restore.
+	Info []byte
+}
+
+// Marker is the content of IncompleteFile.
+type Marker struct {
+	Server string `json:"server"`
+	Backup string `json:"backup_id"`
+	// Directories are all that the restore fills.
+	Directories []string `json:"directories"`
+	Note        string   `json:"note"`
+}
+
+const markerNote = "A restore into this directory is not complete; PostgreSQL cannot start on it. " +
+	"Run the same barman command again to continue, or remove the directory."
+
+// directories are all directories that the plan fills, the destination first.
+func (p *Plan) directories() []string {
+	dirs := []string{p.Destination}
+	for _, t := range p.Tablespaces {
+		dirs = append(dirs, t.Location)
+	}
+	if p.WALDirectory != "" && !inside(p.WALDirectory, p.Destination) {
+		dirs = append(dirs, p.WALDirectory)
+	}
+	return dirs
+}
+
+// inside tells whether path is dir or below it.
+func inside(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+}
+
+// look gathers what is at the destination.
+func look(ctx context.Context, c Copier, remote []string, p *Plan) (*Found, error) {
+	dirs := p.directories()
+	infos, err := c.Stat(ctx, remote, dirs)
+	if err != nil {
+		return nil, fmt.Errorf("look at the destination: %w", err)
+	}
+	f := &Found{Places: map[string]Place{}}
+	for i, dir := range dirs {
+		f.Places[dir] = Place{PathInfo: infos[i]}
+		if len(remote) == 0 {
+			f.Places[dir] = Place{PathInfo: infos[i], Disk: diskOf(dir)}
+		}
+	}
+	if !f.Places[p.Destination].HasEntries {
+		return f, nil
+	}
+	if content, err := readOptional(ctx, c, remote, filepath.Join(p.Destination, IncompleteFile)); err != nil {
+		return nil, err
+	} else if content != nil {
+		f.Marker = &Marker{}
+		if err := json.Unmarshal(content, f.Marker); err != nil {
+			// Nobody can tell which restore it was; it is treated like any other content.
+			f.Marker = nil
+		}
+	}
+	if f.Info, err = readOptional(ctx, c, remote, filepath.Join(p.Destination, InfoFile)); err != nil {
+		return nil, err
+	}
+	pid, err := readOptional(ctx, c, remote, filepath.Join(p.Destination, "postmaster.pid"))
+	if err != nil {
+		return nil, err
+	}
+	f.Postmaster = postmaster(string(pid), len(remote) == 0)
+	return f, nil
+}
+
+func readOptional(ctx context.Context, c Copier, remote []string, path string) ([]byte, error) {
+	content, err := c.ReadFile(ctx, remote, path, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil && content.Content == nil {
+		return []byte{}, nil
+	}
+	return content.Content, err
+}
+
+// postmaster returns the process in the first line of postmaster.pid if it may live.
+func postmaster(content string, local bool) int {
+	if content == "" {
+		return 0
+	}
+	line, _, _ := strings.Cut(content, "\n")
+	pid, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil || pid <= 0 || !local {
+		return -1
+	}
+	if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
+		return 0
+	}
+	return pid
+}
+
+// diskOf identifies the file system of the nearest existing directory.
+func diskOf(path string) string {
+	for {
+		info, err := os.Stat(path)
+		if err == nil {
+			if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+				return strconv.FormatUint(stat.Dev, 10)
+			}
+			return ""
+		}
+		parent := filepath.Dir(path)
+		if parent == path {
+			return ""
+		}
+		path = parent
+	}
+}
+
+// checkDestinationFound decides whether the destination can take the restore.
+func (p *Plan) checkDestinationFound(f *Found) {
+	p.Resumed = f.Marker != nil && f.Marker.Server == p.Server && f.Marker.Backup == p.Backup.ID
+	for i, dir := range p.directories() {
+		place := f.Places[dir]
+		switch {
+		case place.Exists && place.Type == "symlink":
+			p.refuse(fmt.Sprintf("The destination '%s' is a symbolic link", dir), "Give the directory itself.")
+		case place.Exists && place.Type != "directory":
+			p.refuse(fmt.Sprintf("The destination '%s' is not a directory", dir), "Choose a different location.")
+		case !place.Writable:
+			p.refuse(fmt.Sprintf("The destination '%s' cannot be written by the restoring user", dir),
+				"Create it, or change the owner or the mode of the directory that is to hold it.")
+		case place.HasEntries && !p.mayHaveContent(dir, f):
+			p.refuse(notEmpty(i, dir, p), "")
+		}
+	}
+	switch {
+	case f.Postmaster > 0:
+		p.refuse(fmt.Sprintf("PostgreSQL is running in the destination '%s' (process %d)", p.Destination, f.Postmaster), "Stop it first.")
+	case f.Postmaster < 0:
+		p.refuse(fmt.Sprintf("PostgreSQL may be running in the destination '%s': there is a file postmaster.pid", p.Destination),
+			"Stop the server, or remove the file when it is not running.")
+	}
+}
+
+// mayHaveContent tells whether a directory that is not empty may be used.
+func (p *Plan) mayHaveContent(dir string, f *Found) bool {
+	if p.Resumed {
+		for _, d := range f.Marker.Directories {
+			if d == dir {
+				return true
+			}
+		}
+	}
+	// A staging WAL directory is removed at the end of recovery, with all that it holds.
+	return p.Delta && dir != p.WALDirectory
+}
+
+func notEmpty(i int, dir string, p *Plan) string {
+	what := "destination folder"
+	switch {
+	case i > len(p.Tablespaces):
+		what = "staging WAL directory"
+	case i > 0:
+		what = "tablespace " + p.Tablespaces[i-1].Name + " destination folder"
+	}
+	return fmt.Sprintf("The restore operation cannot proceed because the %s '%s' is not empty. To prevent accidental data loss, "+
+		"the destination must be empty. Please choose a different location or manually empty the folder.", what, dir)
+}
+
+// checkLayout refuses directories that would end up in one another.
+func (p *Plan) checkLayout() {
+	for i, t := range p.Tablespaces {
+		if inside(p.Destination, t.Location) {
+			p.refuse(fmt.Sprintf("Tablespace '%s' would be restored over the destination directory: %s", t.Name, t.Location),
+				"Relocate it with --tablespace.")
+		}
+		for _, other := range p.Tablespaces[:i] {
+			if inside(t.Location, other.Location) || inside(other.Location, t.Location) {
+				p.refuse(fmt.Sprintf("Tablespaces '%s' and '%s' would be restored into one another: %s and %s",
+					other.Name, t.Name, other.Location, t.Location), "Relocate one of them with --tablespace.")
+			}
+		}
+	}
+}
+
+// checkSpace compares what is needed with what is free, for each file system.
+func (p *Plan) checkSpace() {
+	need := map[string]int64{}
+	for _, s := range p.Space {
+		if s.Disk != "" {
+			need[s.Disk] += s.Need
+		}
+	}
+	told := map[string]bool{}
+	for _, s := range p.Space {
+		wanted := s.Need
+		if s.Disk != "" {
+			wanted = need[s.Disk]
+		}
+		if s.Free < 0 || wanted <= s.Free || told[s.Disk] && s.Disk != "" {
+			continue
+		}
+		told[s.Disk] = true
+		p.refuse(fmt.Sprintf("There is not enough space for the restore on the file system of '%s': %s are needed, %s are free",
+			s.Directory, report.Size(wanted), report.Size(s.Free)),
+			"Make room, choose another destination, or relocate tablespaces with --tablespace.")
+	}
+}

@@ -1,0 +1,255 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/fsx"
+	"github.com/barman-go/barman/core/wal"
+)
+
+// Plan decides what a restore would do, and writes nothing but temporary files of its own. The error is a *PlanError when the
+// restore cannot work; the plan is then returned, too, unless the request as such was wrong. Other errors come from the catalog, the
+// archive or the connection.
+func (r *Restorer) Plan(ctx context.Context, o Options) (*Plan, error) {
+	copier, err := r.OpenCopier(ctx, o.remote())
+	if err != nil {
+		return nil, err
+	}
+	return r.plan(ctx, &o, copier)
+}
+
+func (r *Restorer) plan(ctx context.Context, o *Options, copier Copier) (*Plan, error) {
+	p, err := r.decide(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.planWAL(ctx, o, p); err != nil {
+		return nil, err
+	}
+	if err := r.planDestination(ctx, o, copier, p); err != nil {
+		return nil, err
+	}
+	return p, p.Err()
+}
+
+// decide makes the part of the plan that needs only the request and the catalog.
+func (r *Restorer) decide(o *Options) (*Plan, error) {
+	t, err := ParseTarget(o, r.Zone)
+	if err != nil {
+		return nil, err
+	}
+	backups, err := r.Catalog.List()
+	if err != nil {
+		return nil, err
+	}
+	b, reason, err := choose(o, t, backups)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkOptions(o, b); err != nil {
+		return nil, err
+	}
+	p := &Plan{
+		Server: r.Server, Backup: b, Reason: reason, Target: t,
+		Destination: filepath.Clean(o.Destination), Remote: o.RemoteCommand, Delta: o.Delta,
+	}
+	p.WALDirectory = walDirectory(p, o)
+	if err := p.placeTablespaces(o, r.Catalog.Layout); err != nil {
+		return nil, err
+	}
+	p.checkLayout()
+	p.checkSource(r.Catalog.Layout)
+	p.checkTarget()
+	return p, nil
+}
+
+// walDirectory is where WAL files go: beside the data for a point-in-time recovery, because PostgreSQL then fetches them
+// with restore_command, else where PostgreSQL looks by itself.
+func walDirectory(p *Plan, o *Options) string {
+	switch {
+	case o.GetWAL:
+		return ""
+	case !p.Target.PITR():
+		return filepath.Join(p.Destination, p.Backup.WALDirectory())
+	case o.StagingWALDirectory != "":
+		return filepath.Clean(o.StagingWALDirectory)
+	}
+	return filepath.Join(p.Destination, StagingWAL)
+}
+
+func (p *Plan) placeTablespaces(o *Options, layout catalog.Layout) error {
+	relocated, err := parseRules(o.Tablespaces, p.Backup)
+	if err != nil {
+		return err
+	}
+	for _, t := range p.Backup.Tablespaces {
+		location, moved := relocated[t.Name]
+		if !moved {
+			location = filepath.Clean(t.Location)
+		}
+		p.Tablespaces = append(p.Tablespaces, Tablespace{
+			Name: t.Name, OID: t.OID, Source: layout.TablespacePath(p.Backup.ID, t.OID), Location: location, Relocated: moved,
+		})
+	}
+	return nil
+}
+
+// checkSource refuses a backup whose content is not there.
+func (p *Plan) checkSource(layout catalog.Layout) {
+	needed := []string{filepath.Join(layout.DataPath(p.Backup.ID), controlFile)}
+	for _, t := range p.Tablespaces {
+		needed = append(needed, t.Source)
+	}
+	for _, path := range needed {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			p.refuse(fmt.Sprintf("Backup %s is damaged: %s does not exist", p.Backup.ID, path), "Choose another backup.")
+		} else if err != nil {
+			p.refuse(fmt.Sprintf("Backup %s cannot be read: %v", p.Backup.ID, err), "Run the command as the user who owns the catalog.")
+		}
+	}
+	b := p.Backup
+	if b.Timeline == 0 || b.BeginLSN == 0 || b.EndLSN < b.BeginLSN || b.SegmentSize.Validate() != nil {
+		p.refuse(fmt.Sprintf("The catalog does not know which WAL backup %s needs", b.ID), "Choose another backup.")
+	}
+}
+
+// checkTarget refuses targets that the backup itself rules out.
+func (p *Plan) checkTarget() {
+	t, b := p.Target, p.Backup
+	if problem := t.checkVersion(b.Version); problem != nil {
+		p.Problems = append(p.Problems, *problem)
+	}
+	switch {
+	case t.Kind == ToTime && t.Time.Before(b.EndTime):
+		p.refuse(fmt.Sprintf("The requested target time %s is before the backup end time %s", t.Text, catalog.FormatTime(b.EndTime)),
+			"Choose an older backup (auto finds it), or a later target.")
+	case t.Kind == ToLSN && t.LSN < b.EndLSN:
+		p.refuse(fmt.Sprintf("The requested target LSN %s is before the end of the backup at %s, where it becomes consistent", t.LSN, b.EndLSN),
+			"Choose an older backup (auto finds it), or a later target.")
+	}
+}
+
+// planWAL chooses the way through the timelines and the WAL files.
+func (r *Restorer) planWAL(ctx context.Context, o *Options, p *Plan) error {
+	if len(p.Problems) > 0 {
+		// What the catalog says cannot be relied on, or the target is already ruled out.
+		return nil
+	}
+	temp, remove, err := r.tempDir()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	from := wal.SegmentForLSN(0, p.Backup.BeginLSN, p.Backup.SegmentSize)
+	archived, err := readArchive(ctx, r.Catalog.Layout.WALs, temp, from, r.WAL)
+	if err != nil {
+		return fmt.Errorf("WAL archive of server %s: %w", r.Server, err)
+	}
+	chosen, problem := chooseRoute(p.Target, p.Backup, o.StandbyMode, usesSettings(p.Target, o.GetWAL, o.StandbyMode), archived)
+	if problem != nil {
+		p.Problems = append(p.Problems, *problem)
+		return nil
+	}
+	if chosen.warning != "" {
+		p.warn("%s", chosen.warning)
+	}
+	p.Timeline, p.Path, p.TimelineSetting = chosen.timeline, chosen.path, chosen.setting
+	p.WAL = chooseWAL(p.Target, p.Backup, p.Path, archived)
+	p.WAL.problems(p, o.GetWAL)
+	if len(p.Problems) > 0 {
+		return nil
+	}
+	// With get-wal or on a standby, WAL that is not archived yet may still come.
+	return checkReach(ctx, p, o.GetWAL || o.StandbyMode, r.Now(), openSegment(r.WAL, temp))
+}
+
+// tempDir makes a directory for decoded WAL.
+func (r *Restorer) tempDir() (dir string, remove func(), err error) {
+	dir, err = os.MkdirTemp(r.TempDir, "barman_recovery-")
+	return dir, func() { _ = os.RemoveAll(dir) }, err
+}
+
+// planDestination looks at the host that is restored to.
+func (r *Restorer) planDestination(ctx context.Context, o *Options, copier Copier, p *Plan) error {
+	found, err := look(ctx, copier, o.Remote, p)
+	if err != nil {
+		return err
+	}
+	if !o.remote() && inside(p.Destination, r.Catalog.Layout.Backup) {
+		p.refuse(fmt.Sprintf("The destination '%s' lies in the catalog of server %s", p.Destination, r.Server), "Choose a different location.")
+	}
+	p.checkDestinationFound(found)
+	if p.Delta || p.Resumed {
+		p.Horizon = horizon(found, p, r.Zone)
+		return nil
+	}
+	if p.Space, err = r.measure(ctx, p, found); err != nil {
+		return err
+	}
+	p.checkSpace()
+	if !o.remote() && os.Geteuid() == 0 {
+		p.warn("The restored files will belong to root: give them to the user who runs PostgreSQL before you start it, "+
+			"for example with chown -R postgres %s.", shellWord(p.Destination))
+	}
+	return nil
+}
+
+// horizon is the time before which a file that looks unchanged is unchanged: the earlier begin of this backup and of the one
+// that was restored before. After an interrupted restore nothing is trusted, because its files may not have reached the disk.
+func horizon(f *Found, p *Plan, zone *time.Location) time.Time {
+	if f.Info == nil || f.Marker != nil {
+		return time.Time{}
+	}
+	earlier, err := catalog.DecodeInfo(p.Backup.ID, f.Info, zone)
+	if err != nil || earlier.BeginTime.IsZero() {
+		return time.Time{}
+	}
+	if p.Backup.BeginTime.Before(earlier.BeginTime) {
+		return p.Backup.BeginTime
+	}
+	return earlier.BeginTime
+}
+
+// measure computes how much each directory receives.
+func (r *Restorer) measure(ctx context.Context, p *Plan, f *Found) ([]Space, error) {
+	var spaces []Space
+	add := func(dir string, need int64) {
+		place := f.Places[dir]
+		spaces = append(spaces, Space{Directory: dir, Need: need, Free: place.FreeBytes, Disk: place.Disk})
+	}
+	var elsewhere int64
+	for _, t := range p.Tablespaces {
+		size, err := fsx.TreeSize(ctx, t.Source)
+		if err != nil {
+			// checkSource has said so.
+			continue
+		}
+		elsewhere += size.Bytes
+		add(t.Location, size.Bytes)
+	}
+	data := p.Backup.Size.N - elsewhere
+	if !p.Backup.Size.Valid || data <= 0 {
+		size, err := fsx.TreeSize(ctx, r.Catalog.Layout.DataPath(p.Backup.ID))
+		if err != nil {
+			return spaces, nil //nolint:nilerr // checkSource has said so.
+		}
+		data = size.Bytes
+	}
+	files := int64(len(p.WAL.Files)) * int64(p.Backup.SegmentSize)
+	switch {
+	case p.WALDirectory == "":
+	case inside(p.WALDirectory, p.Destination):
+		data += files
+	default:
+		add(p.WALDirectory, files)
+	}
+	add(p.Destination, data)
+	return spaces, nil
+}

@@ -1,0 +1,178 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/wal"
+	"github.com/barman-go/barman/core/wal/record"
+)
+
+// minScan is how many segments at the end of the range are looked at before the newest commit found there counts as the
+// newest of all: commit records of parallel sessions are not strictly in the order of their times.
+const minScan = 4
+
+// errFound ends a scan early.
+var errFound = errors.New("found")
+
+// segmentOpener opens the plain content of an archived segment.
+type segmentOpener func(ctx context.Context, f WALFile) (io.ReadCloser, error)
+
+// checkReach finds out from the records themselves whether recovery gets to a target time or LSN. PostgreSQL stops at the first
+// commit after the time, and at the first record that begins at the LSN or after it; when there is none, PostgreSQL 13 and
+// later end with a fatal error after all the work.
+func checkReach(ctx context.Context, p *Plan, soft bool, now time.Time, open segmentOpener) error {
+	switch p.Target.Kind {
+	case ToTime:
+		return checkTime(ctx, p, soft, now, open)
+	case ToLSN:
+		return checkLSN(ctx, p, soft, open)
+	}
+	return nil
+}
+
+func checkTime(ctx context.Context, p *Plan, soft bool, now time.Time, open segmentOpener) error {
+	target := p.Target.Time
+	if target.After(now) {
+		p.unreachable(soft, fmt.Sprintf("The requested target time %s is in the future: it is %s now",
+			p.Target.Text, catalog.FormatTime(now.In(target.Location()))), "Check the date and the time zone.")
+		return nil
+	}
+	stopsAt := func(t time.Time) bool { return t.After(target) || p.Target.Exclusive && t.Equal(target) }
+	for window := 1; ; window *= 2 {
+		begin := max(0, len(p.WAL.Files)-window)
+		newest, err := newestCommit(ctx, p.WAL.Files[begin:], stopsAt, open)
+		if err != nil {
+			return err
+		}
+		p.WAL.Newest = newest
+		switch {
+		case !newest.IsZero() && stopsAt(newest):
+			return nil
+		case begin > 0 && (newest.IsZero() || window < minScan):
+			continue
+		case newest.IsZero():
+			p.unreachable(soft, fmt.Sprintf("The requested target time %s cannot be reached: no transaction ended in the archived WAL after the backup",
+				p.Target.Text), reachAdvice)
+			return nil
+		}
+		p.unreachable(soft, fmt.Sprintf("The requested target time %s is after the last WAL: the newest transaction in the archive ended at %s",
+			p.Target.Text, catalog.FormatTime(newest.In(target.Location()))), reachAdvice)
+		return nil
+	}
+}
+
+const reachAdvice = "Choose an earlier target, leave the target out to recover everything that is archived, or archive more WAL " +
+	"(barman switch-wal --archive) and run the command again."
+
+// newestCommit returns the newest end of a transaction in consecutive segments, or the first that stops recovery.
+func newestCommit(ctx context.Context, files []WALFile, stops func(time.Time) bool, open segmentOpener) (newest time.Time, err error) {
+	err = scan(ctx, files, open, func(_ int, r record.Record) error {
+		if r.Kind != record.Commit && r.Kind != record.Abort {
+			return nil
+		}
+		if r.Time.After(newest) {
+			newest = r.Time
+		}
+		if stops(r.Time) {
+			return errFound
+		}
+		return nil
+	})
+	return newest, err
+}
+
+func checkLSN(ctx context.Context, p *Plan, soft bool, open segmentOpener) error {
+	size := p.Backup.SegmentSize
+	place := wal.SegmentForLSN(0, p.Target.LSN, size)
+	begin := len(p.WAL.Files)
+	for i, f := range p.WAL.Files {
+		if s, err := wal.ParseSegment(f.Name); err == nil && s.OnTimeline(0) == place {
+			begin = i
+		}
+	}
+	found := -1
+	err := scan(ctx, p.WAL.Files[begin:], open, func(i int, r record.Record) error {
+		if r.LSN >= p.Target.LSN {
+			found = i
+			return errFound
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if found < 0 {
+		p.unreachable(soft, fmt.Sprintf("The target LSN %s cannot be reached: no record at or after it is archived, and the archive leads only to %s",
+			p.Target.LSN, p.WAL.Available), reachAdvice)
+		return nil
+	}
+	// Whatever comes after the record at which recovery stops is not needed.
+	p.WAL.Files = p.WAL.Files[:begin+found+1]
+	return nil
+}
+
+// scan reads the records of consecutive segments; i is the index of the file in which a record ends. It ends without an error at
+// errFound and where the valid WAL ends.
+func scan(ctx context.Context, files []WALFile, open segmentOpener, each func(i int, r record.Record) error) error {
+	var reader record.Reader
+	for i, f := range files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		content, err := open(ctx, f)
+		if err != nil {
+			return err
+		}
+		err = reader.Segment(content, func(r record.Record) error { return each(i, r) })
+		err = errors.Join(err, content.Close())
+		switch {
+		case errors.Is(err, errFound), errors.Is(err, record.ErrEnd):
+			return nil
+		case err != nil:
+			return fmt.Errorf("WAL file %s: %w", f.Path, err)
+		}
+	}
+	return nil
+}
+
+// unreachable refuses the plan, or only warns when more WAL may come while PostgreSQL recovers.
+func (p *Plan) unreachable(soft bool, summary, advice string) {
+	if soft {
+		p.warn("%s.", summary)
+		return
+	}
+	p.refuse(summary, advice)
+}
+
+// decodedFile removes its file when it is closed.
+type decodedFile struct {
+	*os.File
+	remove func()
+}
+
+func (f decodedFile) Close() error {
+	defer f.remove()
+	return f.File.Close()
+}
+
+// openSegment is the segmentOpener of an archive.
+func openSegment(decoder Decoder, temp string) segmentOpener {
+	return func(ctx context.Context, f WALFile) (io.ReadCloser, error) {
+		plain, remove, err := plainFile(ctx, f.Path, temp, decoder)
+		if err != nil {
+			return nil, err
+		}
+		file, err := os.Open(plain)
+		if err != nil {
+			remove()
+			return nil, err
+		}
+		return decodedFile{file, remove}, nil
+	}
+}
