@@ -56,10 +56,13 @@ generate: ## Regenerate the gRPC code and the reference documentation
 generate-check: generate ## Fail when generated files are out of date
 	git diff --exit-code -- sdk/pb docs
 
+install: LIBEXECDIR := $(LIBEXEC)/plugins
 install: build ## Install into $(DESTDIR)$(PREFIX)
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXEC)/plugins
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXEC)/plugins $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 0755 $(addprefix bin/,$(COMMANDS)) $(DESTDIR)$(BINDIR)
 	install -m 0755 bin/plugins/* $(DESTDIR)$(LIBEXEC)/plugins
+	bin/barman man $(DESTDIR)$(PREFIX)/share/man/man1
+	bin/barman completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/barman
 
 clean: ## Remove what was built
 	rm -rf bin

@@ -14,7 +14,7 @@ import (
 )
 
 func configurationCommands(a *app) []*cobra.Command {
-	return []*cobra.Command{newConfigCommand(a), newPluginCommand(a)}
+	return []*cobra.Command{newConfigCommand(a), newPluginCommand(a), newManCommand(a)}
 }
 
 func newConfigCommand(a *app) *cobra.Command {
