@@ -109,7 +109,7 @@ func readHistory(ctx context.Context, tli wal.TimelineID, path, temp string, dec
 // plainFile returns a path of the plain content of an archived file: the file itself, or a temporary one in temp, which the
 // caller removes with the returned function.
 func plainFile(ctx context.Context, path, temp string, decoder Decoder) (plain string, remove func(), err error) {
-	format, err := decoder.FormatOf(path)
+	format, err := decoder.FormatOf(ctx, path)
 	if err != nil {
 		return "", nil, err
 	}

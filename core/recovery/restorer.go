@@ -23,7 +23,7 @@ type Copier interface {
 // Decoder reads archived WAL files. *archive.Codecs is one.
 type Decoder interface {
 	// FormatOf returns the format of a stored file, "" when it is plain.
-	FormatOf(path string) (string, error)
+	FormatOf(ctx context.Context, path string) (string, error)
 	// Decode writes the plain content of a file to dest, which must not exist.
 	Decode(ctx context.Context, path, format, dest string) error
 }

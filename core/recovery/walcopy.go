@@ -112,7 +112,7 @@ func (r *restore) placeWAL(ctx context.Context, f WALFile, dir string, status, l
 	if err := os.Remove(dest); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	format, err := r.WAL.FormatOf(f.Path)
+	format, err := r.WAL.FormatOf(ctx, f.Path)
 	switch {
 	case err != nil:
 		return err
