@@ -27,7 +27,7 @@ func TestKilledHostLeavesNoPluginAndNoTool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(temp)
+	defer func() { _ = os.RemoveAll(temp) }()
 	marker := filepath.Join(t.TempDir(), "pids")
 	host := exec.Command(os.Args[0])
 	host.Env = append(os.Environ(), asHost+"="+dir, asHost+"_TEMP="+temp, asHost+"_MARKER="+marker)
@@ -112,14 +112,14 @@ func TestStdinIsUntouched(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	old := os.Stdin
 	os.Stdin = r
 	defer func() { os.Stdin = old }()
 	if _, err := w.WriteString("a WAL segment"); err != nil {
 		t.Fatal(err)
 	}
-	w.Close()
+	_ = w.Close()
 	h, _ := newHost(t, Options{BundledDir: install(t, "barman-hook-fault")})
 	out, _, err := runHook(t, h, map[string]string{"FAULT": "stdin"})
 	if err != nil || len(out) != 1 || out[0] != "0 bytes, <nil>" {

@@ -28,7 +28,7 @@ func TestSearchOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.file.Close()
+		_ = f.file.Close()
 		if f.Path != filepath.Join(step.dir, name) || f.Origin != step.origin {
 			t.Errorf("found %s (%s), want it in %s (%s)", f.Path, f.Origin, step.dir, step.origin)
 		}
@@ -127,7 +127,7 @@ func TestUntrustedFilesAreRejectedWithReason(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f.file.Close()
+			_ = f.file.Close()
 			if f.Path != filepath.Join(good, name) {
 				t.Errorf("found %s", f.Path)
 			}
@@ -144,7 +144,7 @@ func TestStickyDirectoryOfRootMayStandAmongTheParents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	if err := os.Symlink(faultBinary, filepath.Join(dir, "barman-hook-fault")); err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestStickyDirectoryOfRootMayStandAmongTheParents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.file.Close()
+	_ = f.file.Close()
 	if f.RealPath != faultBinary {
 		t.Errorf("the link leads to %s", f.RealPath)
 	}
@@ -183,7 +183,7 @@ func TestPins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	sum, err := digest(file)
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +210,7 @@ func TestPins(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				f.file.Close()
+				_ = f.file.Close()
 				return
 			}
 			if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -304,11 +304,15 @@ func TestListShowsWhatIsInForceAndWhyNotTheRest(t *testing.T) {
 		{Type: "compress", Name: "fault", Version: "1.2.3", Origin: OriginBundled, Status: InForce},
 		{Type: "hook", Name: "fault", Version: "1.2.3", Origin: OriginGlobal, Status: InForce},
 		{Type: "hook", Name: "fault", Origin: OriginBundled, Status: Shadowed, Reason: "by " + filepath.Join(earlier, "barman-hook-fault")},
-		{Type: "hook", Name: "liar", Origin: OriginBundled, Status: Broken,
-			Reason: `it says that it is the hook plugin "fault"; its file must be called barman-hook-fault`},
+		{
+			Type: "hook", Name: "liar", Origin: OriginBundled, Status: Broken,
+			Reason: `it says that it is the hook plugin "fault"; its file must be called barman-hook-fault`,
+		},
 		{Type: "transfer", Name: "fault", Version: "1.2.3", Origin: OriginBundled, Status: InForce},
-		{Type: "transfer", Name: "open", Origin: OriginBundled, Status: Rejected,
-			Reason: open + " is writable by others (mode 0777); chmod go-w " + open},
+		{
+			Type: "transfer", Name: "open", Origin: OriginBundled, Status: Rejected,
+			Reason: open + " is writable by others (mode 0777); chmod go-w " + open,
+		},
 	}
 	if d := cmp.Diff(want, got, cmpopts.IgnoreFields(Entry{}, "Path", "RealPath", "SHA256", "Summary")); d != "" {
 		t.Error(d)

@@ -112,7 +112,7 @@ func (h *Host) judge(c candidate, winners map[string]string) Entry {
 		e.Status, e.Reason = Rejected, err.Error()
 		return e
 	}
-	defer f.file.Close()
+	defer func() { _ = f.file.Close() }()
 	e.RealPath = f.RealPath
 	if e.SHA256, err = digest(f.file); err != nil {
 		e.Status, e.Reason = Rejected, "it cannot be read: "+err.Error()

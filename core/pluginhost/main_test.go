@@ -36,7 +36,7 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	faultBinary = filepath.Join(dir, "faultplugin")
 	build := exec.Command("go", "build", "-o", faultBinary, "github.com/barman-go/barman/test/faultplugin")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -74,7 +74,7 @@ func newHost(t *testing.T, opts Options) (*Host, *logBuffer) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { os.RemoveAll(dir) })
+		t.Cleanup(func() { _ = os.RemoveAll(dir) })
 		opts.TempDir = dir
 	}
 	h := New(opts)

@@ -65,19 +65,14 @@ func newRunner(f *Found, env []string, socketDir string, log hclog.Logger) *runn
 func (r *runner) Start(context.Context) error {
 	var inherited, own []*os.File
 	defer func() { closeAll(inherited) }()
-	pipe := func() (int, error) {
+	// Standard output, then standard error.
+	for range 2 {
 		rd, wr, err := os.Pipe()
-		if err == nil {
-			own, inherited = append(own, rd), append(inherited, wr)
+		if err != nil {
+			closeAll(own)
+			return err
 		}
-		return len(own) - 1, err
-	}
-	if _, err := pipe(); err != nil {
-		return err
-	}
-	if _, err := pipe(); err != nil {
-		closeAll(own)
-		return err
+		own, inherited = append(own, rd), append(inherited, wr)
 	}
 	theirs, ours, err := socketPair()
 	if err != nil {

@@ -50,7 +50,8 @@ func (c *Client) Formats(ctx context.Context) ([]Format, error) {
 	return out, nil
 }
 
-// CompressFile encodes a file. On failure there is no destination, unless the plugin crashed.
+// CompressFile encodes a file. On failure there is no destination, with two exceptions: a crash can leave a part of it,
+// and a call that is cancelled in its last moment the whole.
 func (c *Client) CompressFile(ctx context.Context, req FileRequest) (FileResult, error) {
 	op := c.caller.Op(req.Op)
 	resp, err := c.rpc.CompressFile(ctx, &compressv1.CompressFileRequest{
@@ -63,8 +64,7 @@ func (c *Client) CompressFile(ctx context.Context, req FileRequest) (FileResult,
 	return fileResult(resp.GetResult()), c.caller.Ended(ctx, op, err)
 }
 
-// DecompressFile decodes a file; the level is not looked at. On failure there is no destination, unless the plugin
-// crashed.
+// DecompressFile decodes a file; the level is not looked at. On failure the destination is as with CompressFile.
 func (c *Client) DecompressFile(ctx context.Context, req FileRequest) (FileResult, error) {
 	op := c.caller.Op(req.Op)
 	resp, err := c.rpc.DecompressFile(ctx, &compressv1.DecompressFileRequest{

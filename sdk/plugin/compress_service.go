@@ -36,6 +36,7 @@ func (s *compressService) find(id string) (*instance, compress.Compressor, error
 	return inst, inst.object.(compress.Compressor), nil
 }
 
+// Describe lists the formats.
 func (s *compressService) Describe(
 	_ context.Context, r *compressv1.DescribeRequest,
 ) (*compressv1.DescribeResponse, error) {
@@ -50,6 +51,7 @@ func (s *compressService) Describe(
 	return resp, nil
 }
 
+// CompressFile encodes a file.
 func (s *compressService) CompressFile(
 	ctx context.Context, r *compressv1.CompressFileRequest,
 ) (*compressv1.CompressFileResponse, error) {
@@ -77,6 +79,7 @@ func (s *compressService) CompressFile(
 	return &compressv1.CompressFileResponse{Result: result}, nil
 }
 
+// DecompressFile decodes a file.
 func (s *compressService) DecompressFile(
 	ctx context.Context, r *compressv1.DecompressFileRequest,
 ) (*compressv1.DecompressFileResponse, error) {
@@ -96,6 +99,7 @@ func (s *compressService) DecompressFile(
 	return &compressv1.DecompressFileResponse{Result: result}, nil
 }
 
+// TestFile decodes a file to nowhere.
 func (s *compressService) TestFile(
 	ctx context.Context, r *compressv1.TestFileRequest,
 ) (*compressv1.TestFileResponse, error) {

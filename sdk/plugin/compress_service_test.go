@@ -29,8 +29,10 @@ type flip struct {
 func (*flip) Formats() []compress.Format {
 	return []compress.Format{
 		{ID: "read-only", CanDecompress: true},
-		{ID: "flip", Magic: []byte("F"), MagicOffset: 0, Extension: ".f", CanCompress: true, CanDecompress: true,
-			Levels: &compress.Levels{Min: 1, Max: 9, Low: 1, Medium: 5, High: 8}},
+		{
+			ID: "flip", Magic: []byte("F"), MagicOffset: 0, Extension: ".f", CanCompress: true, CanDecompress: true,
+			Levels: &compress.Levels{Min: 1, Max: 9, Low: 1, Medium: 5, High: 8},
+		},
 	}
 }
 

@@ -71,7 +71,7 @@ func (c *fileCoder) run(
 	if err != nil {
 		return err
 	}
-	defer src.Close()
+	defer func() { _ = src.Close() }()
 	in.r, out.w = src, io.Discard
 	if destination != "" {
 		dst, cerr := os.OpenFile(destination, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -114,11 +114,11 @@ func openRegular(path string) (*os.File, error) {
 	}
 	info, err := f.Stat()
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		f.Close()
+		_ = f.Close()
 		return nil, diag.Diagnostic{Summary: path + ": not a regular file", Detail: "found " + info.Mode().Type().String()}
 	}
 	return f, nil

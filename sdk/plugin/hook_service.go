@@ -17,6 +17,7 @@ type hookService struct {
 	instances *instances
 }
 
+// Describe lists the events.
 func (s *hookService) Describe(_ context.Context, r *hookv1.DescribeRequest) (*hookv1.DescribeResponse, error) {
 	_, h, err := object[hook.Hook](s.instances, r.GetInstance(), "run hooks")
 	if err != nil {
@@ -25,6 +26,7 @@ func (s *hookService) Describe(_ context.Context, r *hookv1.DescribeRequest) (*h
 	return &hookv1.DescribeResponse{Events: h.Events()}, nil
 }
 
+// Run runs the hook on one event.
 func (s *hookService) Run(r *hookv1.RunRequest, stream grpc.ServerStreamingServer[hookv1.RunResponse]) error {
 	inst, h, err := object[hook.Hook](s.instances, r.GetInstance(), "run hooks")
 	if err != nil {

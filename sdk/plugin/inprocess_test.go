@@ -37,7 +37,7 @@ func dial(t *testing.T, def Definition) *grpc.ClientConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		conn.Close()
+		_ = conn.Close()
 		cancel()
 		server.Stop()
 		if err := <-served; err != nil {

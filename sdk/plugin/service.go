@@ -46,10 +46,12 @@ func serverOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{grpc.MaxRecvMsgSize(wire.MaxMessage), grpc.MaxSendMsgSize(wire.MaxMessage)}
 }
 
+// GetInfo tells what the plugin is.
 func (s *service) GetInfo(context.Context, *pluginv1.GetInfoRequest) (*pluginv1.GetInfoResponse, error) {
 	return s.def.info(), nil
 }
 
+// GetSchema lists its options.
 func (s *service) GetSchema(context.Context, *pluginv1.GetSchemaRequest) (*pluginv1.GetSchemaResponse, error) {
 	attributes, err := wire.FromSchema(s.def.Schema)
 	if err != nil {
@@ -58,11 +60,13 @@ func (s *service) GetSchema(context.Context, *pluginv1.GetSchemaRequest) (*plugi
 	return &pluginv1.GetSchemaResponse{Attributes: attributes}, nil
 }
 
+// Validate checks a configuration.
 func (s *service) Validate(_ context.Context, r *pluginv1.ValidateRequest) (*pluginv1.ValidateResponse, error) {
 	_, found := completeConfig(s.def, r.GetConfigJson())
 	return &pluginv1.ValidateResponse{Diagnostics: wire.FromList(found)}, nil
 }
 
+// Open opens an instance.
 func (s *service) Open(ctx context.Context, r *pluginv1.OpenRequest) (*pluginv1.OpenResponse, error) {
 	values, found := completeConfig(s.def, r.GetConfigJson())
 	if found.HasErrors() {
@@ -81,6 +85,7 @@ func (s *service) Open(ctx context.Context, r *pluginv1.OpenRequest) (*pluginv1.
 	return &pluginv1.OpenResponse{Instance: id, Diagnostics: wire.FromList(found)}, nil
 }
 
+// Cancel ends the calls of an operation and waits for them.
 func (s *service) Cancel(ctx context.Context, r *pluginv1.CancelRequest) (*pluginv1.CancelResponse, error) {
 	if inst, err := s.instances.get(r.GetInstance()); err == nil {
 		inst.endCalls(ctx, func(c *call) bool { return c.op == r.GetOp() })
@@ -88,6 +93,7 @@ func (s *service) Cancel(ctx context.Context, r *pluginv1.CancelRequest) (*plugi
 	return &pluginv1.CancelResponse{}, nil
 }
 
+// Close closes an instance.
 func (s *service) Close(ctx context.Context, r *pluginv1.CloseRequest) (*pluginv1.CloseResponse, error) {
 	s.instances.close(ctx, r.GetInstance())
 	return &pluginv1.CloseResponse{}, nil

@@ -176,8 +176,11 @@ func TestDefinitionMistakesAreAllNamed(t *testing.T) {
 	err := Definition{
 		Name: "Big Name", Version: "v1", Hook: openNothing,
 		Schema: schema.Schema{
-			{Name: "Bad-Name", Type: schema.String, Help: "x"}, {Name: "a", Type: schema.Integer, Default: "one", Help: "x"},
-			{Name: "a", Type: 99}, {Name: "r", Type: schema.Bool, Required: true, Default: true, Help: "x"}, {Name: "h", Type: schema.Bool},
+			{Name: "Bad-Name", Type: schema.String, Help: "x"},
+			{Name: "a", Type: schema.Integer, Default: "one", Help: "x"},
+			{Name: "a", Type: 99},
+			{Name: "r", Type: schema.Bool, Required: true, Default: true, Help: "x"},
+			{Name: "h", Type: schema.Bool},
 		},
 	}.Check()
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/barman-go/barman/sdk/transfer"
 )
 
+// TakeBackup takes a self-contained backup.
 func (s *transferService) TakeBackup(
 	r *transferv1.TakeBackupRequest, stream grpc.ServerStreamingServer[transferv1.TakeBackupResponse],
 ) error {
@@ -36,6 +37,7 @@ func (s *transferService) TakeBackup(
 	})
 }
 
+// RestoreBackup puts one back.
 func (s *transferService) RestoreBackup(
 	r *transferv1.RestoreBackupRequest, stream grpc.ServerStreamingServer[transferv1.RestoreBackupResponse],
 ) error {

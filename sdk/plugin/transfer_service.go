@@ -39,6 +39,7 @@ func object[T any](s *instances, id, what string) (*instance, T, error) {
 	return inst, t, nil
 }
 
+// Describe tells what the instance can do.
 func (s *transferService) Describe(
 	_ context.Context, r *transferv1.DescribeRequest,
 ) (*transferv1.DescribeResponse, error) {
@@ -55,6 +56,7 @@ func (s *transferService) Describe(
 	}, nil
 }
 
+// Check probes what a backup needs.
 func (s *transferService) Check(
 	ctx context.Context, r *transferv1.CheckRequest,
 ) (*transferv1.CheckResponse, error) {
@@ -77,6 +79,7 @@ func (s *transferService) Check(
 	return resp, nil
 }
 
+// Copy runs a plan.
 func (s *transferService) Copy(r *transferv1.CopyRequest, stream grpc.ServerStreamingServer[transferv1.CopyResponse]) error {
 	inst, t, err := object[transfer.FileCopier](s.instances, r.GetInstance(), "copy files")
 	if err != nil {
@@ -99,6 +102,7 @@ func (s *transferService) Copy(r *transferv1.CopyRequest, stream grpc.ServerStre
 	})
 }
 
+// ReadFile reads a small file.
 func (s *transferService) ReadFile(
 	ctx context.Context, r *transferv1.ReadFileRequest,
 ) (*transferv1.ReadFileResponse, error) {
@@ -125,6 +129,7 @@ func (s *transferService) ReadFile(
 	return &transferv1.ReadFileResponse{Exists: true, Content: content.Content, Mode: uint32(content.Mode)}, nil
 }
 
+// ApplyFiles makes small changes.
 func (s *transferService) ApplyFiles(
 	ctx context.Context, r *transferv1.ApplyFilesRequest,
 ) (*transferv1.ApplyFilesResponse, error) {
@@ -138,6 +143,7 @@ func (s *transferService) ApplyFiles(
 	return &transferv1.ApplyFilesResponse{Done: int32(done), Diagnostics: wire.Diagnostics(err)}, nil
 }
 
+// Stat looks at paths.
 func (s *transferService) Stat(ctx context.Context, r *transferv1.StatRequest) (*transferv1.StatResponse, error) {
 	inst, t, err := object[transfer.FileCopier](s.instances, r.GetInstance(), "look at files")
 	if err != nil {

@@ -151,18 +151,28 @@ func TestTransferRequestsAndResultsCrossTheWire(t *testing.T) {
 		want any
 	}{
 		{"Describe", func() (any, error) { return c.Describe(ctx) }, nil, s.Describe()},
-		{"Check", func() (any, error) { return c.Check(ctx, check) }, check,
-			[]transfer.CheckRow{{Label: "a", OK: true, OnlyFailure: true}, {Label: "b", Hint: "do this"}}},
+		{
+			"Check", func() (any, error) { return c.Check(ctx, check) }, check,
+			[]transfer.CheckRow{{Label: "a", OK: true, OnlyFailure: true}, {Label: "b", Hint: "do this"}},
+		},
 		{"Copy", func() (any, error) { return c.Copy(ctx, plan, rep) }, plan, copyResult},
-		{"ReadFile", func() (any, error) { return c.ReadFile(ctx, []string{"ssh"}, "/x", 99) }, nil,
-			transfer.FileContent{Content: []byte("[ssh] /x 99"), Mode: 0o640}},
+		{
+			"ReadFile", func() (any, error) { return c.ReadFile(ctx, []string{"ssh"}, "/x", 99) }, nil,
+			transfer.FileContent{Content: []byte("[ssh] /x 99"), Mode: 0o640},
+		},
 		{"ApplyFiles", func() (any, error) { return c.ApplyFiles(ctx, nil, changes) }, changes, 1},
-		{"Stat", func() (any, error) { return c.Stat(ctx, nil, []string{"/a", "/b"}) }, nil,
-			[]transfer.PathInfo{someInfo, {Path: "/b"}}},
-		{"TakeBackup", func() (any, error) { return c.TakeBackup(ctx, take, rep) }, take,
-			transfer.TakeBackupResult{BackupLabel: "l", EndLSN: "0/1", Copy: time.Minute}},
-		{"RestoreBackup", func() (any, error) { return c.RestoreBackup(ctx, restore, rep) }, restore,
-			transfer.RestoreBackupResult{Files: 1, Bytes: 2}},
+		{
+			"Stat", func() (any, error) { return c.Stat(ctx, nil, []string{"/a", "/b"}) }, nil,
+			[]transfer.PathInfo{someInfo, {Path: "/b"}},
+		},
+		{
+			"TakeBackup", func() (any, error) { return c.TakeBackup(ctx, take, rep) }, take,
+			transfer.TakeBackupResult{BackupLabel: "l", EndLSN: "0/1", Copy: time.Minute},
+		},
+		{
+			"RestoreBackup", func() (any, error) { return c.RestoreBackup(ctx, restore, rep) }, restore,
+			transfer.RestoreBackupResult{Files: 1, Bytes: 2},
+		},
 	} {
 		s.got = nil
 		got, err := x.call()

@@ -18,6 +18,7 @@ type hookCase struct {
 // discard is a hook.Output.
 type discard struct{}
 
+// Line throws a line away.
 func (discard) Line(string, bool) {}
 
 func checkHook(t *testing.T, p *process) {

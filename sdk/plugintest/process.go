@@ -54,7 +54,7 @@ func start(t *testing.T, s *settings) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func start(t *testing.T, s *settings) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	theirs.Close()
+	_ = theirs.Close()
 	t.Cleanup(p.kill)
 
 	first := make(chan string, 1)
@@ -183,7 +183,7 @@ func (p *process) shutdown() {
 }
 
 // loseHost is what a plugin sees when Barman is killed.
-func (p *process) loseHost() { p.alive.Close() }
+func (p *process) loseHost() { _ = p.alive.Close() }
 
 // waitForEnd checks that the process exits and leaves nothing in its session.
 func (p *process) waitForEnd(t *testing.T) {
@@ -213,9 +213,9 @@ func (p *process) stop(t *testing.T) {
 
 func (p *process) kill() {
 	if p.conn != nil {
-		p.conn.Close()
+		_ = p.conn.Close()
 	}
-	p.alive.Close()
+	_ = p.alive.Close()
 	select {
 	case <-p.exited:
 	default:

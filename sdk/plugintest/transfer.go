@@ -70,6 +70,7 @@ func needsDiagnostic(t *testing.T, err error) {
 
 type waiting struct{ progress.Reporter }
 
+// WaitingForWAL does nothing: nothing is archived here.
 func (waiting) WaitingForWAL() {}
 
 func checkTakeFromNowhere(t *testing.T, c *transfer.Client) {
@@ -214,7 +215,8 @@ func checkSmallFiles(t *testing.T, c *transfer.Client) {
 		t.Errorf("found %+v", infos)
 	}
 	done, err = c.ApplyFiles(ctx, nil, []transfer.FileChange{
-		{Action: transfer.Remove, Path: moved}, {Action: transfer.Write, Path: "/nonexistent/x", Content: []byte("x")},
+		{Action: transfer.Remove, Path: moved},
+		{Action: transfer.Write, Path: "/nonexistent/x", Content: []byte("x")},
 		{Action: transfer.Remove, Path: file},
 	})
 	if _, serr := os.Lstat(file); done != 1 || err == nil || serr != nil {

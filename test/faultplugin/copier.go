@@ -31,7 +31,10 @@ func (c *copier) Copy(ctx context.Context, plan transfer.Plan, rep progress.Repo
 	}
 	for _, item := range plan.Items {
 		err := os.CopyFS(item.Destination, os.DirFS(item.Source))
-		if err != nil && !(item.Optional && errors.Is(err, fs.ErrNotExist)) {
+		if item.Optional && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
 			return transfer.CopyResult{}, err
 		}
 	}

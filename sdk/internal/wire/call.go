@@ -74,10 +74,11 @@ func CallError(err error) error {
 			Detail: "every stream must end with exactly one result or failure; report this to the plugin's author",
 		}
 	}
-	st, ok := status.FromError(err)
-	if !ok {
+	var answered interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &answered) {
 		return err
 	}
+	st := answered.GRPCStatus()
 	d := diag.Diagnostic{Severity: diag.Error, Code: diag.CodeProtocol, Detail: st.Message()}
 	switch st.Code() {
 	case codes.Canceled, codes.DeadlineExceeded:
