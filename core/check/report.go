@@ -51,6 +51,7 @@ const (
 	labelMaximumAge        = "backup maximum age"
 	labelFailedBackups     = "failed backups"
 	labelUnreadable        = "unreadable backups"
+	labelIndex             = "WAL index"
 	labelArchiverErrors    = "archiver errors"
 	labelEmptyIncoming     = "empty incoming directory"
 	labelEmptyStreaming    = "empty streaming directory"
@@ -62,6 +63,6 @@ const (
 
 // tolerated are the checks that a backup ignores.
 var tolerated = []string{
-	labelMinimumRedundancy, labelMaximumAge, LabelMinimumSize, labelFailedBackups, labelUnreadable, labelArchiverErrors,
+	labelMinimumRedundancy, labelMaximumAge, LabelMinimumSize, labelFailedBackups, labelUnreadable, labelIndex, labelArchiverErrors,
 	labelEmptyIncoming, labelEmptyStreaming, labelIncomingQueue, labelStreamingQueue, labelWALMaximumAge, labelIsStandby,
 }

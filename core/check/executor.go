@@ -1,0 +1,173 @@
+package check
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/barman-go/barman/sdk/toolexec"
+	"github.com/barman-go/barman/sdk/transfer"
+)
+
+// methodLabels are the rows that fail when the plugin of a backup method cannot be asked.
+var methodLabels = map[string]string{"rsync": "ssh", "local-rsync": "rsync", "postgres": "pg_basebackup"}
+
+func (c *Checker) methodLabel() string {
+	if label, ok := methodLabels[c.Method]; ok {
+		return label
+	}
+	return "backup method " + c.Method
+}
+
+// probeTransfer asks the transfer plugin. One that runs a client of PostgreSQL compares its version with the server's, so it has
+// to wait for that; the others do not.
+func (c *Checker) probeTransfer(ctx context.Context, sql *answer[*Facts]) ([]Row, error) {
+	plugin, mode, err := c.OpenTransfer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	request := c.Request
+	if mode == transfer.SelfContained && sql != nil {
+		if facts, err := sql.waitFor(ctx); err == nil {
+			request.ServerVersion = facts.Version.Num
+		}
+	}
+	found, err := plugin.Check(ctx, request)
+	rows := make([]Row, 0, len(found))
+	for _, row := range found {
+		rows = append(rows, Row{Label: row.Label, OK: row.OK, Hint: row.Hint, OnlyFailure: row.OnlyFailure})
+	}
+	return rows, err
+}
+
+// probeLabel looks for a backup_label on a server whose PostgreSQL does not run. An exclusive backup that was interrupted leaves it
+// there, and with it PostgreSQL may refuse to start.
+func (c *Checker) probeLabel(ctx context.Context, p *probes) ([]Row, error) {
+	rows, err := p.transfer.waitFor(ctx)
+	reached := err == nil && !slices.ContainsFunc(rows, func(row Row) bool { return !row.OK })
+	if len(c.Request.Remote) == 0 || !reached || p.sql == nil {
+		return nil, err
+	}
+	if _, err := p.sql.waitFor(ctx); err == nil {
+		return nil, nil
+	}
+	h, err := p.history.waitFor(ctx)
+	if err != nil || h.last == nil || h.last.PGData == "" {
+		return nil, err
+	}
+	plugin, _, err := c.OpenTransfer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := plugin.Stat(ctx, c.Request.Remote, []string{filepath.Join(h.last.PGData, "backup_label")})
+	if err != nil || len(found) != 1 || !found[0].Exists {
+		return nil, err
+	}
+	return []Row{{
+		Label: "backup_label", Hint: "Check that the PostgreSQL server is up and no 'backup_label' file is in PGDATA.",
+	}}, nil
+}
+
+// executor adds the rows of what copies the data directory.
+func (c *Checker) executor(r *rows, p *probes) {
+	if c.Passive {
+		rows, err := p.ssh.wait()
+		if err != nil {
+			r.failed("ssh", err)
+		}
+		r.addAll(rows)
+		return
+	}
+	if c.Method == "local-rsync" {
+		c.localData(r, p)
+	}
+	if p.transfer != nil {
+		rows, err := p.transfer.wait()
+		r.addAll(rows)
+		if err != nil {
+			r.failed(c.methodLabel(), err)
+		}
+		// Without an answer about the file nobody knows more than PostgreSQL's own row says.
+		if rows, err = p.label.wait(); err == nil {
+			r.addAll(rows)
+		}
+	}
+	if c.Exclusive && c.Method != "postgres" {
+		c.exclusive(r, p)
+	}
+}
+
+// localData adds the row of a data directory on this host.
+func (c *Checker) localData(r *rows, p *probes) {
+	const label = "local PGDATA"
+	facts, ok := known(p.sql)
+	switch {
+	case !ok:
+		r.fail(label, "the data directory is not known, because PostgreSQL cannot be reached")
+	case facts.DataDirectory == "":
+		r.fail(label, "the data directory is not known, because the role of conninfo may not read the setting data_directory")
+	default:
+		if err := readable(facts.DataDirectory); err != nil {
+			r.fail(label, err.Error()+"; run barman as the owner of the data directory, on the host of PostgreSQL")
+			return
+		}
+		r.ok(label, "Access to local PGDATA")
+	}
+}
+
+// readable tries the directory and the file that only the owner of a cluster, and at most its group, can read.
+func readable(data string) error {
+	for _, path := range []string{data, filepath.Join(data, "global", "pg_control")} {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		_ = f.Close() // nothing was written
+	}
+	return nil
+}
+
+func (c *Checker) exclusive(r *rows, p *probes) {
+	facts, ok := known(p.sql)
+	if !ok {
+		r.fail("exclusive backup supported", "unable to determine postgres version")
+		return
+	}
+	r.test("not in recovery", !facts.InRecovery, "cannot perform exclusive backup on a standby")
+	r.test("exclusive backup supported", facts.Version.Major() < 15,
+		fmt.Sprintf("exclusive backups not supported on PostgreSQL %d", facts.Version.Major()))
+}
+
+// probeSSH asks whether the primary node of a passive server can be reached.
+func (c *Checker) probeSSH(ctx context.Context) ([]Row, error) {
+	if len(c.PrimarySSH) == 0 {
+		return nil, errors.New("primary_ssh_command is not set")
+	}
+	// A program has nobody to answer questions, and a host key that changed must not be accepted.
+	args := slices.Concat(c.PrimarySSH[1:], []string{"-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new"})
+	var out bytes.Buffer
+	var said []string
+	code, err := toolexec.Run(ctx, toolexec.Command{
+		Name: c.PrimarySSH[0], Args: slices.Concat(args, []string{"true"}), PathPrefix: c.PathPrefix,
+		Stdout: &out, OnStderr: func(line string) { said = append(said, line) },
+	})
+	switch {
+	case ctx.Err() != nil, errors.Is(err, toolexec.ErrNotFound):
+		return nil, err
+	case err != nil:
+		text := fmt.Sprintf("Connection failed using '%s' return code %d", strings.Join(slices.Concat(c.PrimarySSH[:1], args), " "), code)
+		if len(said) > 0 {
+			text += ": " + said[len(said)-1]
+		}
+		return nil, errors.New(text) //nolint:staticcheck // Barman's text
+	}
+	return []Row{{Label: "ssh", OK: true, Hint: "Barman primary node"}, {
+		Label: "ssh output clean", OK: out.Len() == 0 && len(said) == 0, OnlyFailure: true,
+		Hint: "the configured ssh_command must not add anything to the remote command output",
+	}}, nil
+}
