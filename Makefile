@@ -47,7 +47,7 @@ bench: build ## Measure this program and its peers side by side; writes docs/ben
 	$(GO) test -count=1 -timeout 60m -run TestBench ./test/bench -bench-report $(CURDIR)/docs/benchmarks.md -v
 
 versions: ## Fetch PostgreSQL 13, 17, 18 and newer Python Barmans for the tests that use them (Debian, root)
-	$(GO) run ./test/lab/versions
+	./test/lab/versions.sh
 
 generate: ## Regenerate the gRPC code and the reference documentation
 	cd sdk/proto && $(TOOL) buf generate
@@ -61,7 +61,7 @@ install: build ## Install into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXEC)/plugins $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 0755 $(addprefix bin/,$(COMMANDS)) $(DESTDIR)$(BINDIR)
 	install -m 0755 bin/plugins/* $(DESTDIR)$(LIBEXEC)/plugins
-	bin/barman man $(DESTDIR)$(PREFIX)/share/man/man1
+	$(GO) run -tags man ./cmd/barman man $(DESTDIR)$(PREFIX)/share/man/man1
 	bin/barman completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/barman
 
 clean: ## Remove what was built

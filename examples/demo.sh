@@ -37,13 +37,24 @@ free_port() { # a port that nobody listens on
 port=$(free_port)
 sql() { as psql -XqAt -h "$home/run" -p "${2:-$port}" -d postgres -v ON_ERROR_STOP=1 -c "$1"; }
 type_and_run() { # prints a barman command as one would type it, and runs it
-	printf '%s   $ barman %s%s\n' "$dim" "$*" "$plain"
+	local word line="barman"
+	for word in "$@"; do
+		case $word in *[!A-Za-z0-9_./:=-]*) word="'$word'" ;; esac
+		line="$line $word"
+	done
+	printf '%s   $ %s%s\n' "$dim" "$line" "$plain"
 	as barman -c "$home/barman.hcl" "$@" 2>&1 | sed 's/^/     /'
 	return "${PIPESTATUS[0]}"
 }
+stop_load() {
+	[ -n "${load:-}" ] || return 0
+	kill "$(cat "$home/run/pgbench.pid")" 2>/dev/null || true
+	wait "$load" 2>/dev/null || true
+	load=
+}
 cleanup() {
 	set +e
-	[ -n "${load:-}" ] && kill "$load" 2>/dev/null && wait "$load" 2>/dev/null
+	stop_load
 	for d in "$home/pg/data" "$home/restored/data"; do
 		[ -f "$d/postmaster.pid" ] && as pg_ctl -D "$d" -m immediate stop >/dev/null 2>&1
 	done
@@ -102,7 +113,7 @@ sed 's/^/     /' "$home/barman.hcl"
 type_and_run config validate
 
 step "3. Load, and a first look"
-as pgbench -n -T 600 -c 2 -h "$home/run" -p "$port" postgres >/dev/null 2>&1 &
+as sh -c "echo \$\$ > '$home/run/pgbench.pid'; exec pgbench -n -T 600 -c 2 -h '$home/run' -p $port postgres" >/dev/null 2>&1 &
 load=$!
 say "pgbench writes from now on"
 type_and_run switch-wal --force --archive demo
@@ -115,9 +126,7 @@ type_and_run backup --wait demo
 type_and_run list-backups demo
 
 step "5. The accident"
-kill "$load" 2>/dev/null || true
-wait "$load" 2>/dev/null || true
-load=
+stop_load
 sql "INSERT INTO orders SELECT g, md5(g::text) FROM generate_series(20001, 21000) g"
 rows=$(sql "SELECT count(*) FROM orders")
 digest=$(sql "SELECT md5(string_agg(o::text, ',' ORDER BY id)) FROM orders o")

@@ -14,7 +14,11 @@ import (
 )
 
 func configurationCommands(a *app) []*cobra.Command {
-	return []*cobra.Command{newConfigCommand(a), newPluginCommand(a), newManCommand(a)}
+	commands := []*cobra.Command{newConfigCommand(a), newPluginCommand(a)}
+	if man := newManCommand(a); man != nil {
+		commands = append(commands, man)
+	}
+	return commands
 }
 
 func newConfigCommand(a *app) *cobra.Command {
