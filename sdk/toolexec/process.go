@@ -244,8 +244,13 @@ type drain struct {
 func (d *drain) run() {
 	defer close(d.done)
 	buf := make([]byte, 64<<10)
+	late, owed := 0, false
 	for {
-		if gone := d.toolGone.Load(); gone != 0 {
+		gone := d.toolGone.Load()
+		switch {
+		case owed:
+			_ = d.from.SetReadDeadline(time.Time{})
+		case gone != 0:
 			idle, limit := time.Now().Add(drainIdle), time.Unix(0, gone).Add(drainMax)
 			if idle.After(limit) {
 				idle = limit
@@ -253,6 +258,9 @@ func (d *drain) run() {
 			_ = d.from.SetReadDeadline(idle)
 		}
 		n, err := d.from.Read(buf)
+		if gone != 0 {
+			late += n
+		}
 		if n > 0 {
 			if _, werr := d.to.Write(buf[:n]); werr != nil {
 				d.err = werr
@@ -262,13 +270,34 @@ func (d *drain) run() {
 				return
 			}
 		}
-		if errors.Is(err, os.ErrDeadlineExceeded) && d.toolGone.Load() == 0 {
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == nil && !owed:
+		case err == nil || errors.Is(err, os.ErrDeadlineExceeded):
+			if d.toolGone.Load() != 0 {
+				// However slow the writer was: what the tool itself wrote is in the pipe, and is not lost.
+				if owed = d.holds(late); !owed {
+					return
+				}
+			}
+		default:
 			return
 		}
 	}
+}
+
+// holds tells whether the pipe has bytes that the tool may have written; late is what was read since the tool was gone. All
+// that the tool left fits into the pipe, so whatever follows that much comes from somebody else.
+func (d *drain) holds(late int) bool {
+	conn, err := d.from.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var waiting, capacity int
+	_ = conn.Control(func(fd uintptr) {
+		waiting, _ = unix.IoctlGetInt(int(fd), unix.FIONREAD)
+		capacity, _ = unix.FcntlInt(fd, unix.F_GETPIPE_SZ, 0)
+	})
+	return waiting > 0 && late < capacity
 }
 
 // finish waits until everything that the tool wrote has been copied.

@@ -126,6 +126,31 @@ func TestPipesCarryEverything(t *testing.T) {
 	}
 }
 
+// slowWriter takes longer for each piece than a daemon on the pipe would be listened to.
+type slowWriter struct {
+	bytes.Buffer
+	pause time.Duration
+}
+
+func (w *slowWriter) Write(b []byte) (int, error) {
+	time.Sleep(w.pause)
+	w.pause = 0
+	return w.Buffer.Write(b)
+}
+
+func TestSlowWriterLosesNothing(t *testing.T) {
+	out := &slowWriter{pause: drainMax + time.Second}
+	// The second piece lies in the pipe when the tool is long gone.
+	c := sh(`printf first; sleep 0.2; head -c 60000 /dev/zero`)
+	c.Stdout = out
+	if _, err := Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if out.Len() != 60005 {
+		t.Errorf("%d bytes arrived", out.Len())
+	}
+}
+
 func TestToolThatIgnoresItsInputIsNoError(t *testing.T) {
 	if _, err := Run(t.Context(), Command{Name: "true", Stdin: strings.NewReader(strings.Repeat("x", 1<<20))}); err != nil {
 		t.Error(err)
