@@ -294,7 +294,7 @@ func (d *drain) holds(late int) bool {
 	}
 	var waiting, capacity int
 	_ = conn.Control(func(fd uintptr) {
-		waiting, _ = unix.IoctlGetInt(int(fd), unix.FIONREAD)
+		waiting, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ)
 		capacity, _ = unix.FcntlInt(fd, unix.F_GETPIPE_SZ, 0)
 	})
 	return waiting > 0 && late < capacity
