@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/barman-go/barman/core/check"
+	"github.com/barman-go/barman/core/redact"
 	"github.com/barman-go/barman/core/report"
 )
 
@@ -80,7 +81,7 @@ func (a *app) check(ctx context.Context, servers []*server, limit func(*server) 
 			return
 		}
 		for _, row := range r.Failures() {
-			a.log.Error("check failed", "server", r.Server, "check", row.Label, "hint", report.Redact(row.Hint))
+			a.log.Error("check failed", "server", r.Server, "check", row.Label, "hint", redact.Text(row.Hint))
 		}
 		each(r)
 	}
@@ -113,6 +114,6 @@ func (a *app) checkForNagios(ctx context.Context, args []string, limit func(*ser
 	if critical {
 		a.out.SetExit(report.ExitUsage)
 	}
-	_, err = fmt.Fprintln(a.stdout, report.Redact(text))
+	_, err = fmt.Fprintln(a.stdout, redact.Text(text))
 	return err
 }

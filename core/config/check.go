@@ -5,11 +5,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/barman-go/barman/core/redact"
 )
 
 // serverError adds a message to a server, which disables it. The text is the one that `check` and `diagnose` show.
 func (l *loader) serverError(s *Server, sec *section, format string, args ...any) {
-	text := Redact(fmt.Sprintf(format, args...))
+	text := redact.Text(fmt.Sprintf(format, args...))
 	s.Messages = append(s.Messages, text)
 	l.diags = append(l.diags, Diagnostic{
 		Severity: Error, Summary: text, Server: s.Name, Block: sec.title(), Range: rangeOf(sec.at),

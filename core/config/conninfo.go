@@ -3,29 +3,9 @@ package config
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 )
-
-// masked replaces what may not be shown.
-const masked = "*REDACTED*"
-
-var (
-	// keywordPassword finds secrets of a keyword/value connection string anywhere in a text. A value stands in quotes
-	// with backslash escapes, or ends at a blank; a closing quote of the surrounding text is left alone. In a URI the
-	// rest of the parameters is masked as well, which is better than masking too little.
-	keywordPassword = regexp.MustCompile(`(?i)((?:password|oauth_client_secret|scram_client_key|scram_server_key)\s*=\s*)` +
-		`('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?:[^\s\\]|\\.)*(?:[^\s\\'"]|\\.))`)
-	// uriPassword finds the password of user:password@ in a connection URI, up to the last @ of the authority.
-	uriPassword = regexp.MustCompile(`(?i)(postgres(?:ql)?://[^\s:@/?"']*:)([^\s/?"]*)(@)`)
-)
-
-// Redact masks every password in a text: those of connection strings in keyword/value form and in URI form.
-func Redact(text string) string {
-	text = uriPassword.ReplaceAllString(text, "${1}"+masked+"${3}")
-	return keywordPassword.ReplaceAllString(text, "${1}"+masked)
-}
 
 // conninfoKeywords are the parameter names of libpq. Source: PostgreSQL manual, "Parameter Key Words", versions 9.6 to 18.
 var conninfoKeywords = []string{

@@ -3,6 +3,8 @@ package config
 import (
 	"strings"
 	"testing"
+
+	"github.com/barman-go/barman/core/redact"
 )
 
 func TestRedactMasksEveryPassword(t *testing.T) {
@@ -24,12 +26,12 @@ func TestRedactMasksEveryPassword(t *testing.T) {
 		"a password=secret\nb password=secret":             "a password=*REDACTED*\nb password=*REDACTED*",
 		"primary 'host=x password=secret', 'host=y' other": "primary 'host=x password=*REDACTED* 'host=y' other",
 	} {
-		got := Redact(in)
+		got := redact.Text(in)
 		if got != want {
-			t.Errorf("Redact(%q)\n got %q\nwant %q", in, got, want)
+			t.Errorf("redact.Text(%q)\n got %q\nwant %q", in, got, want)
 		}
 		if strings.Contains(got, "secret") {
-			t.Errorf("Redact(%q) leaks: %q", in, got)
+			t.Errorf("redact.Text(%q) leaks: %q", in, got)
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/barman-go/barman/core/redact"
 )
 
 // maxFileSize bounds configuration files and what file() reads.
@@ -133,8 +135,8 @@ func (f *sourceFile) snippet(line int) (text string, changed bool) {
 		return "", false
 	}
 	original := strings.TrimRight(f.lines[line-1], "\r")
-	text = secretAttribute.ReplaceAllString(original, `${1}"`+masked+`"`)
-	text = credentials.ReplaceAllString(Redact(text), "${1}"+masked+"@")
+	text = secretAttribute.ReplaceAllString(original, `${1}"`+redact.Mark+`"`)
+	text = credentials.ReplaceAllString(redact.Text(text), "${1}"+redact.Mark+"@")
 	return text, text != original
 }
 

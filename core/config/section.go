@@ -7,6 +7,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/barman-go/barman/core/redact"
 )
 
 // section is the barman block, a server or a model, merged from all its blocks in all files: later attributes replace
@@ -137,7 +139,7 @@ func (l *loader) read(s *section, o *Option, attr attribute) setting {
 		return out
 	}
 	g, err := givenFrom(v)
-	out.shown = Redact(g.String())
+	out.shown = redact.Text(g.String())
 	if err != nil {
 		out.outcome, out.reason, out.shown = rejected, err, "…"
 		return out

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/barman-go/barman/core/redact"
 )
 
 // Set is the value of a ChoiceSet option: lower-case words, sorted, without duplicates.
@@ -130,7 +132,7 @@ func (v Value) Text() string {
 }
 
 // Redacted is Text with passwords masked.
-func (v Value) Redacted() string { return Redact(v.Text()) }
+func (v Value) Redacted() string { return redact.Text(v.Text()) }
 
 // JSON is the value as Python Barman puts it into a JSON document: a native bool, int, string, list, map or nil; option
 // sets and durations as text. Passwords are not masked, as there.

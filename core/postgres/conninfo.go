@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/barman-go/barman/core/redact"
 )
 
 // ErrConninfo means that a connection string cannot be read. The error's text does not quote the string's values.
@@ -235,12 +237,12 @@ func (c Conninfo) ForTool(applicationName string) (dsn string, env []string) {
 	return c.dsn(), env
 }
 
-// String returns the connection string in keyword/value form, sorted by keyword, with passwords replaced by Redacted.
+// String returns the connection string in keyword/value form, sorted by keyword, with passwords masked.
 func (c Conninfo) String() string {
 	shown := c
 	for _, key := range secretKeys {
 		if c.Get(key) != "" {
-			shown = shown.With(key, Redacted)
+			shown = shown.With(key, redact.Mark)
 		}
 	}
 	return shown.dsn()

@@ -3,11 +3,11 @@ package report
 import (
 	"fmt"
 	"io"
-	"regexp"
-	"strings"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/barman-go/barman/core/redact"
 )
 
 // Messenger takes the messages of long work. It is what the packages of core ask for; *Writer is one.
@@ -81,7 +81,7 @@ func (w *Writer) Debug(format string, args ...any) {
 // Info reports progress of the work.
 func (w *Writer) Info(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	w.o.Log.Info(Redact(text))
+	w.o.Log.Info(redact.Text(text))
 	w.info(text)
 }
 
@@ -98,28 +98,28 @@ func (w *Writer) info(text string) {
 		return
 	}
 	if !w.o.Quiet {
-		w.hold(func() { fmt.Fprintln(w.o.Stdout, Redact(text)) })
+		w.hold(func() { fmt.Fprintln(w.o.Stdout, redact.Text(text)) })
 	}
 }
 
 // Warning reports something that should be looked at.
 func (w *Writer) Warning(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	w.o.Log.Warn(Redact(text))
+	w.o.Log.Warn(redact.Text(text))
 	w.message("_WARNING", "WARNING: ", text, colorYellow)
 }
 
 // Error reports a failure; the exit code becomes 1.
 func (w *Writer) Error(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	w.o.Log.Error(Redact(text))
+	w.o.Log.Error(redact.Text(text))
 	w.fail()
 	w.message("_ERROR", "ERROR: ", text, colorRed)
 }
 
 // Exception reports an error that no one expected; the exit code becomes 1.
 func (w *Writer) Exception(err error) {
-	w.o.Log.Error(Redact(err.Error()))
+	w.o.Log.Error(redact.Text(err.Error()))
 	w.fail()
 	w.message("_EXCEPTION", "EXCEPTION: ", err.Error()+"\nSee log file for more details.", colorRed)
 }
@@ -137,7 +137,7 @@ func (w *Writer) message(key, prefix, text, color string) {
 		w.messages[key] = append(w.messages[key], text)
 		return
 	}
-	line := prefix + Redact(text)
+	line := prefix + redact.Text(text)
 	if w.o.Color && color != colorNone {
 		line = color + line + colorReset
 	}
@@ -202,7 +202,7 @@ type Printer struct {
 
 // Line writes one line. Passwords in connection strings are replaced.
 func (p *Printer) Line(format string, args ...any) {
-	fmt.Fprintln(p.w, Redact(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(p.w, redact.Text(fmt.Sprintf(format, args...)))
 }
 
 // State returns "OK" or "FAILED", in colour where that is on.
@@ -224,17 +224,3 @@ const (
 	colorYellow = "\x1b[33m"
 	colorReset  = "\x1b[0m"
 )
-
-var (
-	passwordKeyword = regexp.MustCompile(`\bpassword\s*=\s*('(?:\\.|''|[^'\\])*'|[^\s']+)`)
-	passwordURI     = regexp.MustCompile(`(postgres(?:ql)?://[^:/?#\s]*:)[^@\s]*@`)
-)
-
-// Redact replaces passwords of connection strings by "*REDACTED*".
-func Redact(s string) string {
-	if !strings.Contains(s, "password") && !strings.Contains(s, "://") {
-		return s
-	}
-	s = passwordKeyword.ReplaceAllString(s, "password=*REDACTED*")
-	return passwordURI.ReplaceAllString(s, "${1}*REDACTED*@")
-}

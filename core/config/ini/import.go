@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/barman-go/barman/core/config"
+	"github.com/barman-go/barman/core/redact"
 )
 
 // Import reads an INI configuration, given its main file, and returns the equivalent HCL. With an error among the
@@ -48,7 +49,7 @@ func (im *importer) fail(file string, line int, format string, args ...any) {
 
 func (im *importer) warn(o *option, section, format string, args ...any) {
 	im.diags = append(im.diags, config.Diagnostic{
-		Severity: config.Warning, Summary: config.Redact(fmt.Sprintf(format, args...)), Option: o.key, Block: "[" + section + "]",
+		Severity: config.Warning, Summary: redact.Text(fmt.Sprintf(format, args...)), Option: o.key, Block: "[" + section + "]",
 		Range: config.Range{File: o.file, Line: o.line},
 	})
 }
