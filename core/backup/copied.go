@@ -120,7 +120,7 @@ func (s *session) copyFiles(ctx context.Context) error {
 		Op: s.info.ID, Direction: direction, Items: s.items(), Workers: max(s.Workers, 1), Remote: s.Remote,
 		NetworkCompression: s.NetworkCompression, BandwidthLimit: s.BandwidthLimit, Retry: s.Retry,
 		StartBatchSize: s.StartBatchSize, StartBatchPeriod: s.StartBatchPeriod,
-	}, s.Progress)
+	}, s.estimated())
 	if err != nil {
 		return err
 	}

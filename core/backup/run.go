@@ -12,6 +12,7 @@ import (
 	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/core/postgres"
 	"github.com/barman-go/barman/core/report"
+	"github.com/barman-go/barman/sdk/progress"
 	"github.com/barman-go/barman/sdk/transfer"
 )
 
@@ -217,6 +218,16 @@ func (s *session) finalise(ctx context.Context) error {
 		return err
 	}
 	return s.Catalog.Save(s.info)
+}
+
+// estimated fills in a total that the plugin does not know from the size of the cluster.
+func (s *session) estimated() progress.Reporter {
+	return progress.Func(func(p progress.Progress) {
+		if p.BytesTotal == 0 {
+			p.BytesTotal = s.info.ClusterSize.N
+		}
+		s.Progress.Progress(p)
+	})
 }
 
 // fail records and reports the end of a backup that did not succeed. It must work when ctx has ended.
