@@ -14,7 +14,8 @@ import (
 // Client calls an instance of a transfer plugin. Its methods may be called at the same time from several goroutines.
 //
 // Errors: a diag.Diagnostic says what went wrong in the plugin; when ctx ended first the error is its cause, and by then
-// the plugin has stopped its tools; anything else comes from the connection, such as the host's report of a crash. A
+// the plugin has stopped the tools of Copy, TakeBackup and RestoreBackup, and is stopping those of the other calls;
+// anything else comes from the connection, such as the host's report of a crash. A
 // gRPC status is never among them. Calls that the instance's mode does not have are refused with code "protocol".
 type Client struct {
 	caller wire.Caller

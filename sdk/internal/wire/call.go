@@ -41,13 +41,17 @@ func (c *Caller) Op(op string) string {
 }
 
 // Ended turns the error of a call into one for the caller. When ctx ended, it first waits until the plugin has stopped
-// what the operation runs, so that nothing touches a file after the caller has its answer.
+// what the operation runs, so that nothing touches a file after the caller has its answer. Short calls have no op: they
+// cannot be told apart, and ending one must not end the others.
 func (c *Caller) Ended(ctx context.Context, op string, err error) error {
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() == nil {
 		return CallError(err)
+	}
+	if op == "" {
+		return context.Cause(ctx)
 	}
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelWait)
 	defer cancel()

@@ -1,0 +1,2 @@
+// Package conformance runs the kit of sdk/plugintest over every bundled plugin.
+package conformance
