@@ -12,14 +12,7 @@ import (
 type checkResult struct{ *check.Report }
 
 func (c checkResult) Console(p *report.Printer) {
-	label := ""
-	switch {
-	case !c.Active:
-		label = " (inactive)"
-	case c.Disabled:
-		label = " (WARNING: disabled)"
-	}
-	p.Line("Server %s%s:", c.Server, label)
+	p.Line("Server %s%s:", c.Server, state(c.Active, c.Disabled))
 	for _, row := range c.Rows {
 		if row.Hint == "" {
 			p.Line("\t%s: %s", row.Label, p.State(row.OK))
@@ -126,11 +119,8 @@ func nagiosOK(active, ignored []*check.Report) string {
 			fmt.Fprintf(&b, " * %s", r.Server)
 		}
 	}
-	if len(ignored) > 0 {
-		b.WriteString(" * IGNORING:")
-		for _, r := range ignored {
-			fmt.Fprintf(&b, " %s", r.Server)
-		}
+	for _, r := range ignored {
+		fmt.Fprintf(&b, " * IGNORING: %s", r.Server)
 	}
 	return b.String() + performance(active)
 }

@@ -53,7 +53,7 @@ type serverLine struct {
 
 // description is that of the server with its state.
 func (l serverLine) description() string {
-	text := l.s.Description + state(l.s)
+	text := l.s.Description + state(l.s.Active, l.s.Disabled)
 	if l.s.Passive() {
 		text += " (Passive)"
 	}
@@ -61,11 +61,11 @@ func (l serverLine) description() string {
 }
 
 // state is what follows the name of a server that is not in normal operation.
-func state(s *config.Server) string {
+func state(active, disabled bool) string {
 	switch {
-	case !s.Active:
+	case !active:
 		return " (inactive)"
-	case s.Disabled:
+	case disabled:
 		return " (WARNING: disabled)"
 	}
 	return ""
@@ -91,8 +91,8 @@ func (s *server) checks(ctx context.Context, timeout time.Duration) *check.Repor
 // checker knows everything that the checks look at.
 func (s *server) checker() *check.Checker {
 	// Probes run at the same time, so what they share is made before them.
-	host, codecs := s.plugins(), s.codecs()
-	_ = host
+	s.plugins()
+	codecs := s.codecs()
 	_, badRetention := s.Rejected("retention_policy")
 	c := &check.Checker{
 		Server: s.Name, Active: s.Active, Disabled: s.Disabled, Passive: s.Passive(), Messages: s.Messages,
