@@ -163,13 +163,6 @@ func (d *backupDetails) walInformation(t table) {
 	t.rowIf(len(d.timelines) > 0, "Reachable timelines", strings.Join(d.timelineNames(), ", "))
 }
 
-func orNone(s string) string {
-	if s == "" {
-		return "None"
-	}
-	return s
-}
-
 func (d *backupDetails) timelineNames() []string {
 	names := []string{}
 	for _, tli := range d.timelines {
