@@ -208,3 +208,10 @@ func pythonBool(b bool) string {
 	}
 	return "False"
 }
+
+func orNone(text string) string {
+	if text == "" {
+		return "None"
+	}
+	return text
+}
