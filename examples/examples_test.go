@@ -16,6 +16,7 @@ import (
 	"github.com/barman-go/barman/core/pluginhost"
 	"github.com/barman-go/barman/sdk/compress"
 	sdkhook "github.com/barman-go/barman/sdk/hook"
+	"github.com/barman-go/barman/sdk/plugintest"
 	"github.com/barman-go/barman/sdk/schema"
 )
 
@@ -50,6 +51,19 @@ func TestCompressorWithItsOwnModule(t *testing.T) {
 	if got, err := os.ReadFile(decoded); err != nil || !bytes.Equal(got, content) {
 		t.Errorf("%d bytes back, %v; want %d", len(got), err, len(content))
 	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Run("compressor", func(t *testing.T) {
+		binary := filepath.Join(t.TempDir(), "barman-compress-flate")
+		buildCompressor(t, binary)
+		plugintest.Run(t, binary)
+	})
+	t.Run("hook", func(t *testing.T) {
+		prefix := buildJournal(t)
+		plugintest.Run(t, filepath.Join(prefix, "barman-hook-journal"), plugintest.WithoutDescribe(),
+			plugintest.WithConfig(schema.Values{"file": filepath.Join(prefix, "journal")}))
+	})
 }
 
 // buildCompressor builds a copy, as the go command may write to go.mod and go.sum, which must stay as they are.
