@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -72,7 +73,7 @@ func (s *server) status(ctx context.Context) (*serverStatus, error) {
 	}
 	r.add("active", "Active", "%s", pythonBool(s.Active))
 	r.add("disabled", "Disabled", "%s", pythonBool(s.Disabled))
-	r.add("active_model", "Active configuration model", "%s", orNone(s.ActiveModel))
+	r.add("active_model", "Active configuration model", "%s", cmp.Or(s.ActiveModel, "None"))
 	if !s.Passive() {
 		facts, err := s.facts(ctx)
 		if ctx.Err() != nil {
@@ -207,11 +208,4 @@ func pythonBool(b bool) string {
 		return "True"
 	}
 	return "False"
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "None"
-	}
-	return text
 }
