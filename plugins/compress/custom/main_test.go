@@ -53,12 +53,12 @@ func TestFilesGoThroughTheFilterDirectly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer src.Close()
+	defer func() { _ = src.Close() }()
 	dst, err := os.Create(filepath.Join(dir, "out"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer dst.Close()
+	defer func() { _ = dst.Close() }()
 	if err := c.Compress(t.Context(), compress.Options{}, dst, src); err != nil {
 		t.Fatal(err)
 	}
