@@ -1,0 +1,534 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/lock"
+	"github.com/barman-go/barman/core/postgres"
+	"github.com/barman-go/barman/core/wal"
+	"github.com/barman-go/barman/sdk/transfer"
+)
+
+var noon = time.Date(2026, 1, 10, 12, 0, 0, 0, time.UTC)
+
+// plugin is a transfer plugin as values.
+type plugin struct {
+	rows []transfer.CheckRow
+	// files exist on the server.
+	files map[string]bool
+	asked transfer.CheckRequest
+}
+
+func (p *plugin) Check(_ context.Context, req transfer.CheckRequest) ([]transfer.CheckRow, error) {
+	p.asked = req
+	return p.rows, nil
+}
+
+func (p *plugin) Stat(_ context.Context, _ []string, paths []string) ([]transfer.PathInfo, error) {
+	out := make([]transfer.PathInfo, 0, len(paths))
+	for _, path := range paths {
+		out = append(out, transfer.PathInfo{Path: path, Exists: p.files[path]})
+	}
+	return out, nil
+}
+
+// scene is a server that is set up well, to be spoiled by tests.
+type scene struct {
+	*Checker
+	t      *testing.T
+	facts  Facts
+	stream postgres.Identity
+	plugin *plugin
+}
+
+func newScene(t *testing.T) *scene {
+	layout := catalog.DefaultLayout(t.TempDir(), "main")
+	s := &scene{
+		t: t,
+		facts: Facts{
+			Version: postgres.Version{Num: 150018, Text: "15.18"}, SystemID: 42, DataDirectory: "/pg", WALLevel: "replica",
+			Privileges:  postgres.Privileges{Backup: true, Monitoring: true},
+			ArchiveMode: "on", ArchiveCommand: "barman-wal-archive backup main %p", Archiver: &postgres.Archiver{IsArchiving: true},
+		},
+		stream: postgres.Identity{SystemID: 42},
+		plugin: &plugin{rows: []transfer.CheckRow{
+			{Label: "ssh", OK: true, Hint: "PostgreSQL server"}, {Label: "ssh output clean", OK: true, OnlyFailure: true},
+		}},
+	}
+	locked := func(context.Context) (func() error, error) { return func() error { return nil }, nil }
+	s.Checker = &Checker{
+		Server: "main", Active: true, Layout: layout, Catalog: catalog.New(layout), LockDir: t.TempDir(), Archiver: true,
+		Index:  catalog.NewWALIndex(layout, locked, catalog.IdentifyFormat),
+		SQL:    func(context.Context) (*Facts, error) { return &s.facts, nil },
+		Method: "rsync", Request: transfer.CheckRequest{Remote: []string{"ssh", "pg"}},
+		OpenTransfer:   func(context.Context) (Transfer, transfer.Mode, error) { return s.plugin, transfer.FileCopy, nil },
+		OpenCompressor: func(context.Context) error { return nil },
+		Now:            func() time.Time { return noon },
+	}
+	return s
+}
+
+// backup adds a backup of 23.4 MiB, with two segments of its own and one after it.
+func (s *scene) backup(id string, status catalog.Status) *catalog.BackupInfo {
+	s.t.Helper()
+	b := catalog.NewBackupInfo(id, "main", catalog.ModeRsyncConcurrent)
+	b.Status, b.Size, b.EndTime, b.PGData = status, catalog.Int(24_536_679), noon.Add(-26*time.Hour), "/pg"
+	b.BeginWAL, b.EndWAL, b.Timeline = s.segment(2), s.segment(3), 1
+	if err := s.Checker.Catalog.(*catalog.Catalog).Save(b); err != nil {
+		s.t.Fatal(err)
+	}
+	return b
+}
+
+func (s *scene) segment(n int) wal.Segment {
+	seg, err := wal.ParseSegment(fmt.Sprintf("00000001000000000000%04X", n))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return seg
+}
+
+// archived writes the index: segments 2 to 4.
+func (s *scene) archived() {
+	s.t.Helper()
+	text := ""
+	for n := 2; n <= 4; n++ {
+		text += fmt.Sprintf("%s\t%d\t%d\tNone\tNone\n", s.segment(n), 16<<20, noon.Add(-time.Duration(10-n)*time.Hour).Unix())
+	}
+	s.file(s.Layout.WALIndexPath(), text)
+}
+
+func (s *scene) file(path, text string) {
+	s.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// text is the report as the console shows it.
+func text(r *Report) string {
+	var b strings.Builder
+	for _, row := range r.Rows {
+		state := "FAILED"
+		if row.OK {
+			state = "OK"
+		}
+		fmt.Fprintf(&b, "%s: %s", row.Label, state)
+		if row.Hint != "" {
+			fmt.Fprintf(&b, " (%s)", row.Hint)
+		}
+		b.WriteByte('\n')
+		for _, line := range row.Details {
+			fmt.Fprintf(&b, "\t%s\n", line)
+		}
+	}
+	return b.String()
+}
+
+func (s *scene) run() string { return text(s.Run(s.t.Context(), 0)) }
+
+func TestHealthyServerWithRsyncAndFileArchiving(t *testing.T) {
+	s := newScene(t)
+	s.backup("20260109T100000", catalog.StatusDone)
+	s.archived()
+	want := `PostgreSQL: OK
+superuser or standard user with backup privileges: OK
+wal_level: OK
+directories: OK
+retention policy settings: OK
+backup maximum age: OK (no last_backup_maximum_age provided)
+backup minimum size: OK (23.4 MiB)
+wal maximum age: OK (no last_wal_maximum_age provided)
+wal size: OK (16.0 MiB)
+compression settings: OK
+failed backups: OK (there are 0 failed backups)
+minimum redundancy requirements: OK (have 1 non-incremental backups, expected at least 0)
+ssh: OK (PostgreSQL server)
+systemid coherence: OK (no system Id stored on disk)
+archive_mode: OK
+archive_command: OK
+continuous archiving: OK
+archiver errors: OK
+`
+	if diff := cmp.Diff(want, s.run()); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
+	}
+	for _, dir := range s.Layout.Directories() {
+		if _, err := os.Stat(dir); err != nil {
+			t.Errorf("a missing directory was not made: %v", err)
+		}
+	}
+}
+
+func TestHealthyServerWithStreaming(t *testing.T) {
+	s := newScene(t)
+	s.Method, s.Archiver, s.StreamingArchiver, s.SlotName = "postgres", false, true, "barman"
+	s.facts.Slot = &postgres.Slot{Name: "barman", Active: true, RestartLSN: 1 << 24}
+	s.Streaming = func(context.Context) (postgres.Identity, error) { return s.stream, nil }
+	s.plugin.rows = []transfer.CheckRow{
+		{Label: "pg_basebackup", OK: true}, {Label: "pg_basebackup compatible", OK: true},
+		{Label: "pg_basebackup supports tablespaces mapping", OK: true},
+	}
+	s.OpenTransfer = func(context.Context) (Transfer, transfer.Mode, error) { return s.plugin, transfer.SelfContained, nil }
+	if _, err := catalog.New(s.Layout).WriteIdentity(catalog.Identity{SystemID: "42", Version: "15"}); err != nil {
+		t.Fatal(err)
+	}
+	s.backup("20260109T100000", catalog.StatusWaitingForWALs)
+	l, err := lock.Acquire(t.Context(), s.LockDir, lock.ForServer(lock.ReceiveWAL, "main"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Release() //nolint:errcheck // the directory goes with the test
+	want := `PostgreSQL: OK
+superuser or standard user with backup privileges: OK
+PostgreSQL streaming: OK
+wal_level: OK
+replication slot: OK
+directories: OK
+retention policy settings: OK
+backup maximum age: OK (no last_backup_maximum_age provided)
+backup minimum size: OK (23.4 MiB)
+wal maximum age: OK (no last_wal_maximum_age provided)
+wal size: OK (0 B)
+compression settings: OK
+failed backups: OK (there are 0 failed backups)
+minimum redundancy requirements: OK (have 0 non-incremental backups, expected at least 0)
+pg_basebackup: OK
+pg_basebackup compatible: OK
+pg_basebackup supports tablespaces mapping: OK
+systemid coherence: OK
+pg_receivexlog: OK
+pg_receivexlog compatible: OK
+receive-wal running: OK
+archiver errors: OK
+`
+	if diff := cmp.Diff(want, s.run()); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
+	}
+	if s.plugin.asked.ServerVersion != 150018 {
+		t.Errorf("the plugin was asked about server version %d", s.plugin.asked.ServerVersion)
+	}
+}
+
+// Each case spoils one thing; wanted are the rows that are then new or different.
+func TestRows(t *testing.T) {
+	day := 24 * time.Hour
+	big, small, two := int64(1<<30), int64(1<<20), 2
+	cases := map[string]struct {
+		spoil func(*scene)
+		want  string
+	}{
+		"PostgreSQL does not answer": {
+			func(s *scene) { s.SQL = func(context.Context) (*Facts, error) { return nil, errors.New("connection refused\n") } },
+			"PostgreSQL: FAILED (connection refused)\nsystemid coherence: OK (no system Id available)\n",
+		},
+		"backup_label left on a server that does not run": {
+			func(s *scene) {
+				s.SQL = func(context.Context) (*Facts, error) { return nil, errors.New("connection refused") }
+				s.plugin.files = map[string]bool{"/pg/backup_label": true}
+			},
+			"PostgreSQL: FAILED (connection refused)\n" +
+				"backup_label: FAILED (Check that the PostgreSQL server is up and no 'backup_label' file is in PGDATA.)\n" +
+				"systemid coherence: OK (no system Id available)\n",
+		},
+		"too few privileges": {
+			func(s *scene) { s.facts.Privileges = postgres.Privileges{} },
+			"no access to backup functions: FAILED (privileges for PostgreSQL backup functions are required (see documentation))\n",
+		},
+		"wal_level": {
+			func(s *scene) { s.facts.WALLevel = "minimal" },
+			"wal_level: FAILED (please set it to a higher level than 'minimal')\n",
+		},
+		"archive_mode": {
+			func(s *scene) { s.facts.ArchiveMode, s.facts.ArchiveCommand = "off", "(disabled)" },
+			"archive_mode: FAILED (please set it to 'on' or 'always')\n" +
+				"archive_command: FAILED (please set it accordingly to documentation)\n",
+		},
+		"archive_command fails": {
+			func(s *scene) {
+				s.facts.Archiver = &postgres.Archiver{LastFailedWAL: "000000010000000000000005", LastFailedTime: noon.Local()}
+			},
+			"continuous archiving: FAILED (PostgreSQL could not archive 000000010000000000000005 at " +
+				noon.Local().Format("2006-01-02 15:04:05") + "; see its log, and run archive_command by hand)\n",
+		},
+		"archive_library": {
+			func(s *scene) { s.facts.ArchiveCommand, s.facts.ArchiveLibrary = "", "basic_archive" },
+			"",
+		},
+		"another cluster": {
+			func(s *scene) { s.file(s.Layout.IdentityPath(), `{"systemid": "43", "version": "15"}`) },
+			"systemid coherence: FAILED (the system Id of the connected PostgreSQL server changed, stored in \"ROOT/identity.json\")\n",
+		},
+		"streaming from another server": {
+			func(s *scene) {
+				s.Streaming = func(context.Context) (postgres.Identity, error) { return postgres.Identity{SystemID: 7}, nil }
+			},
+			"PostgreSQL streaming: OK\nsystemid coherence: FAILED " +
+				"(is the streaming DSN targeting the same server of the PostgreSQL connection string?)\n",
+		},
+		"not a standby": {
+			func(s *scene) { s.Primary = s.SQL },
+			"PostgreSQL server is standby: FAILED (conninfo should point to a standby server if primary_conninfo is set)\n",
+		},
+		"primary of another cluster that is a standby itself": {
+			func(s *scene) {
+				s.facts.InRecovery = true
+				s.Primary = func(context.Context) (*Facts, error) { return &Facts{InRecovery: true, SystemID: 7}, nil }
+			},
+			"PostgreSQL server is standby: OK\n" +
+				"Primary server is not a standby: FAILED (primary_conninfo should point to a primary server, not a standby)\n" +
+				"Primary and standby have same system ID: FAILED (primary_conninfo and conninfo should point to primary and standby " +
+				"servers which share the same system identifier)\n",
+		},
+		"WAL from another connection": {
+			func(s *scene) { s.WALSQL = s.SQL },
+			"has monitoring privileges (WAL streaming): OK\nwal_level (WAL streaming): OK\n" +
+				"systemid coherence (WAL streaming): OK (no system Id stored on disk)\n",
+		},
+		"slot without use": {
+			func(s *scene) { s.SlotName, s.facts.Slot = "barman", &postgres.Slot{RestartLSN: 1} },
+			"replication slot: OK (WARNING: slot 'barman' is initialised but not required by the current config)\n",
+		},
+		"files wait though archiver is off": {
+			func(s *scene) {
+				s.Archiver = false
+				s.file(filepath.Join(s.Layout.Incoming, "000000010000000000000005"), "")
+			},
+			"empty incoming directory: FAILED ('ROOT/incoming' must be empty when archiver=off)\n",
+		},
+		"queue": {
+			func(s *scene) {
+				s.Policy.MaximumQueue = &two
+				for n := range 3 {
+					s.file(filepath.Join(s.Layout.Incoming, s.segment(n).String()), "")
+					s.file(filepath.Join(s.Layout.Incoming, fmt.Sprintf(".x%d.tmp", n)), "")
+				}
+			},
+			"incoming WALs directory: FAILED (there are too many WALs in queue: 3, max 2)\n",
+		},
+		"directory that cannot be made": {
+			func(s *scene) { s.Layout.Errors = filepath.Join(s.Layout.WALIndexPath(), "errors") },
+			"WAL directories: FAILED (open ROOT/wals/main-xlog.db/errors: not a directory)\n" +
+				"directories: FAILED (ROOT/wals/main-xlog.db/errors: not a directory)\n",
+		},
+		"retention policy": {
+			func(s *scene) { s.Policy.BadRetention = true },
+			"retention policy settings: FAILED (see log)\n",
+		},
+		"limits that are kept": {
+			func(s *scene) {
+				age, walAge := 2*day, 7*time.Hour
+				s.Policy = Policy{BackupMaximumAge: &age, WALMaximumAge: &walAge, BackupMinimumSize: &small, MinimumRedundancy: 1}
+			},
+			"backup maximum age: OK (interval provided: 2 days, latest backup age: 1 day, 2 hours)\n" +
+				"backup minimum size: OK (last backup size 23.4 MiB > 1.0 MiB minimum)\n" +
+				"wal maximum age: OK (interval provided: 7 hours, latest wal age: 6 hours)\n" +
+				"minimum redundancy requirements: OK (have 1 non-incremental backups, expected at least 1)\n",
+		},
+		"limits that are not kept": {
+			func(s *scene) {
+				age, walAge := day, 5*time.Hour
+				s.Policy = Policy{BackupMaximumAge: &age, WALMaximumAge: &walAge, BackupMinimumSize: &big, MinimumRedundancy: 2}
+			},
+			"backup maximum age: FAILED (interval provided: 1 day, latest backup age: 1 day, 2 hours)\n" +
+				"backup minimum size: FAILED (last backup size 23.4 MiB < 1.0 GiB minimum)\n" +
+				"wal maximum age: FAILED (interval provided: 5 hours, latest wal age: 6 hours)\n" +
+				"minimum redundancy requirements: FAILED (have 1 non-incremental backups, expected at least 2)\n",
+		},
+		"failed and unreadable backups": {
+			func(s *scene) {
+				s.backup("20260108T100000", catalog.StatusFailed)
+				s.file(s.Layout.InfoPath("20260107T100000"), "status=\x00")
+			},
+			"unreadable backups: FAILED …\nfailed backups: FAILED (there are 1 failed backups)\n",
+		},
+		"compression plugin is missing": {
+			func(s *scene) {
+				s.OpenCompressor = func(context.Context) error { return errors.New("no plugin compress/gzpi\n  looked in /x\n") }
+			},
+			"compression settings: FAILED (no plugin compress/gzpi; looked in /x)\n",
+		},
+		"transfer plugin is missing": {
+			func(s *scene) {
+				s.OpenTransfer = func(context.Context) (Transfer, transfer.Mode, error) { return nil, 0, errors.New("not found") }
+			},
+			"ssh: FAILED (not found)\n",
+		},
+		"ssh talks": {
+			func(s *scene) { s.plugin.rows[1] = transfer.CheckRow{Label: "ssh output clean", Hint: "no", OnlyFailure: true} },
+			"ssh output clean: FAILED (no)\n",
+		},
+		"exclusive backup of version 15": {
+			func(s *scene) { s.Exclusive = true },
+			"not in recovery: OK\nexclusive backup supported: FAILED (exclusive backups not supported on PostgreSQL 15)\n",
+		},
+		"files in errors": {
+			func(s *scene) {
+				for _, name := range []string{"a.duplicate", "b.duplicate", "c.unknown", "d.error", "e"} {
+					s.file(filepath.Join(s.Layout.Errors, name), "")
+				}
+			},
+			"archiver errors: FAILED (duplicates: 2, unknown: 1, not relevant: 1, unknown failure: 1)\n",
+		},
+		"broken lines in the index": {
+			func(s *scene) { s.file(s.Layout.WALIndexPath(), "rubbish\n") },
+			"wal size: OK (0 B)\nWAL index: FAILED (1 lines of ROOT/wals/main-xlog.db cannot be understood; " +
+				"run 'barman rebuild-xlogdb main')\n",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			before := newScene(t)
+			before.backup("20260109T100000", catalog.StatusDone)
+			before.archived()
+			good := strings.Split(before.run(), "\n")
+			s := newScene(t)
+			s.backup("20260109T100000", catalog.StatusDone)
+			s.archived()
+			tc.spoil(s)
+			var got strings.Builder
+			for line := range strings.Lines(s.run()) {
+				line = strings.ReplaceAll(line, s.Layout.Backup, "ROOT")
+				if strings.HasPrefix(line, "unreadable backups: FAILED (") {
+					line = "unreadable backups: FAILED …\n" // the words are the catalog's
+				}
+				if !contains(good, strings.TrimSuffix(line, "\n")) {
+					got.WriteString(line)
+				}
+			}
+			if diff := cmp.Diff(tc.want, got.String()); diff != "" {
+				t.Errorf("rows (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func contains(lines []string, line string) bool {
+	for _, l := range lines {
+		if l == line {
+			return true
+		}
+	}
+	return false
+}
+
+func TestNewServerIsToldApartFromABrokenOne(t *testing.T) {
+	const row = "WAL archive: FAILED (please make sure WAL shipping is setup"
+	s := newScene(t)
+	if got, want := s.run(), row+": it looks right, but no WAL has arrived yet; run 'barman switch-wal --force --archive main')\n"; !strings.HasPrefix(got, want) {
+		t.Errorf("a new server:\n%s", got)
+	}
+	s.facts.Archiver = &postgres.Archiver{LastFailedWAL: "000000010000000000000001"}
+	if got := s.run(); !strings.HasPrefix(got, row+")\n") {
+		t.Errorf("a server whose archive_command fails:\n%s", got)
+	}
+	// The first backup must be possible as soon as anything has come in.
+	for name, arrive := range map[string]func(*scene){
+		"incoming":  func(s *scene) { s.file(filepath.Join(s.Layout.Incoming, s.segment(1).String()), "x") },
+		"streaming": func(s *scene) { s.file(filepath.Join(s.Layout.Streaming, s.segment(1).String()+".partial"), "x") },
+		"archived":  func(s *scene) { s.archived() },
+		"waiting":   func(s *scene) { s.backup("20260109T100000", catalog.StatusWaitingForWALs) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			s.StreamingArchiver = name == "streaming"
+			arrive(s)
+			if got := s.run(); strings.Contains(got, "WAL archive") {
+				t.Errorf("report:\n%s", got)
+			}
+		})
+	}
+}
+
+func TestReplicationSlot(t *testing.T) {
+	for name, tc := range map[string]struct {
+		slot *postgres.Slot
+		want string
+	}{
+		"missing":         {nil, "replication slot: FAILED (replication slot 'barman' doesn't exist. Please execute 'barman receive-wal --create-slot main')\n"},
+		"not initialised": {&postgres.Slot{}, "replication slot: FAILED (slot 'barman' not initialised: is 'receive-wal' running?)\n"},
+		"not active":      {&postgres.Slot{RestartLSN: 1}, "replication slot: FAILED (slot 'barman' not active: is 'receive-wal' running?)\n"},
+		"fine":            {&postgres.Slot{RestartLSN: 1, Active: true}, "replication slot: OK\n"},
+	} {
+		r := &rows{}
+		c := &Checker{Server: "main", SlotName: "barman", StreamingArchiver: true}
+		c.slot(r, &Facts{Slot: tc.slot}, "")
+		if diff := cmp.Diff(tc.want, text(&Report{Rows: r.list})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestDisabledServerShowsItsMistakes(t *testing.T) {
+	s := newScene(t)
+	s.archived()
+	s.Disabled, s.Messages = true, []string{"reuse_backup option is not supported by postgres backup_method"}
+	got := s.run()
+	if strings.Contains(got, "directories:") {
+		t.Errorf("the directories of a disabled server were looked at:\n%s", got)
+	}
+	if !strings.Contains(got, "configuration: FAILED\n\treuse_backup option is not supported by postgres backup_method\nsystemid") {
+		t.Errorf("report:\n%s", got)
+	}
+}
+
+func TestDeadProbeHidesNoOther(t *testing.T) {
+	dead := func(spoil func(*scene, func(context.Context) error)) string {
+		var report string
+		s := newScene(t)
+		s.backup("20260109T100000", catalog.StatusDone)
+		s.archived()
+		synctest.Test(t, func(t *testing.T) {
+			over := make(chan struct{})
+			defer close(over)
+			// A system call on a dead file system does not care about contexts either.
+			spoil(s, func(context.Context) error { <-over; return errors.New("too late") })
+			report = text(s.Run(t.Context(), 20*time.Second))
+		})
+		return report
+	}
+	for name, tc := range map[string]struct {
+		spoil func(*scene, func(context.Context) error)
+		want  []string
+	}{
+		"PostgreSQL": {
+			func(s *scene, hang func(context.Context) error) {
+				s.SQL = func(ctx context.Context) (*Facts, error) { return nil, hang(ctx) }
+			},
+			[]string{"PostgreSQL: FAILED (no answer within 15s)", "ssh: OK (PostgreSQL server)"},
+		},
+		"ssh": {
+			func(s *scene, hang func(context.Context) error) {
+				s.OpenTransfer = func(ctx context.Context) (Transfer, transfer.Mode, error) { return nil, 0, hang(ctx) }
+			},
+			[]string{"PostgreSQL: OK", "ssh: FAILED (no answer within 20s)"},
+		},
+		"compression": {
+			func(s *scene, hang func(context.Context) error) { s.OpenCompressor = hang },
+			[]string{"PostgreSQL: OK", "compression settings: FAILED (no answer within 20s)", "ssh: OK (PostgreSQL server)"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := dead(tc.spoil)
+			for _, line := range append(tc.want, "check timeout: FAILED (barman check command timed out)") {
+				if !strings.Contains(got, line+"\n") {
+					t.Errorf("%q is missing in:\n%s", line, got)
+				}
+			}
+		})
+	}
+}
