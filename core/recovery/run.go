@@ -141,7 +141,7 @@ func (r *restore) copyNeededWAL(ctx context.Context) error {
 
 // configure writes what starts recovery, besides the settings themselves.
 func (r *restore) configure(ctx context.Context, lines []string) error {
-	if len(lines) == 0 {
+	if !usesSettings(r.plan.Target, r.options.GetWAL, r.options.StandbyMode) {
 		return nil
 	}
 	r.Out.Info("Generating recovery configuration")
