@@ -1,0 +1,178 @@
+package bench
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+var (
+	reportPath = flag.String("bench-report", "", "write the report to this file; without it the benchmarks do not run")
+	rounds     = flag.Int("bench-rounds", 5, "rounds of each comparison")
+	only       = flag.String("bench-only", "", "run only the parts whose names contain this")
+)
+
+// TestBench is everything that `make bench` measures.
+func TestBench(t *testing.T) {
+	if *reportPath == "" {
+		t.Skip("benchmarks run with `make bench`")
+	}
+	b := newBed(t)
+	doc := &document{}
+	for _, part := range []struct {
+		name string
+		run  func(*testing.T, *bed, *document)
+	}{
+		{"start", benchStart},
+		{"list", benchListBackups},
+		{"archive", benchArchive},
+		{"put-wal", benchPutWAL},
+		{"plugin", benchPluginStart},
+	} {
+		if strings.Contains(part.name, *only) {
+			part.run(t, b, doc)
+		}
+	}
+	doc.write(t, *reportPath, machine())
+}
+
+func machine() string {
+	version := func(argv ...string) string {
+		out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+		if err != nil {
+			return argv[0] + " not installed"
+		}
+		return strings.TrimSpace(strings.SplitN(string(out), "\n", 2)[0])
+	}
+	return fmt.Sprintf("%d processors, %s, %s, %s; peers: %s, Debian's barman %s.", runtime.NumCPU(), runtime.GOOS+"/"+runtime.GOARCH,
+		runtime.Version(), time.Now().UTC().Format("2006-01-02"), version("pgbackrest", "version"), version("barman", "--version"))
+}
+
+// installed leaves out contenders whose program is not there.
+func installed(program string) bool {
+	_, err := exec.LookPath(program)
+	return err == nil
+}
+
+func benchStart(t *testing.T, b *bed, doc *document) {
+	contenders := []contender{{name: "barman (this)", command: func(ctx context.Context) *exec.Cmd {
+		return b.build.Command(ctx, b.owner, b.dir, "barman", "--version")
+	}}}
+	for _, peer := range [][]string{{"pgbackrest", "version"}, {"barman", "--version"}} {
+		if installed(peer[0]) {
+			contenders = append(contenders, contender{name: strings.Join(peer, " ") + " (Debian)", command: func(ctx context.Context) *exec.Cmd {
+				return b.owner.Command(ctx, b.dir, peer...)
+			}})
+		}
+	}
+	results := compare(t, 6**rounds, contenders...)
+	doc.section("Start", "Printing the version: what every call costs before it does anything.")
+	doc.table([]string{"program", "wall", "CPU", "ours is faster by"}, rowsAgainst(results))
+	if len(results) > 1 {
+		doc.bar("`--version` no slower than pgbackrest", results[0].medianWall() <= results[1].medianWall()*1.005,
+			ratio(results[0].medianWall(), results[1].medianWall()))
+	}
+}
+
+func rowsAgainst(results []figures) [][]string {
+	var rows [][]string
+	for _, r := range results {
+		rows = append(rows, []string{r.name, seconds(r.medianWall()), seconds(r.medianCPU()), ratio(results[0].medianWall(), r.medianWall())})
+	}
+	return rows
+}
+
+// benchListBackups makes a catalog of 1000 backups with 10 WAL files each.
+func benchListBackups(t *testing.T, b *bed, doc *document) {
+	home := b.mkdir(t, "many")
+	config := b.write(t, "many.hcl", fmt.Sprintf("barman {\n barman_home = %q\n barman_user = %q\n}\nserver \"main\" {\n conninfo = \"host=x\"\n backup_method = \"local-rsync\"\n backup_options = \"concurrent_backup\"\n archiver = true\n retention_policy = \"RECOVERY WINDOW OF 4 WEEKS\"\n}\n", home, b.owner.Name))
+	ini := b.write(t, "many.conf", fmt.Sprintf("[barman]\nbarman_home = %s\nbarman_user = %s\n\n[main]\nconninfo = host=x\nssh_command = ssh x\nbackup_method = rsync\nbackup_options = concurrent_backup\narchiver = on\nretention_policy = RECOVERY WINDOW OF 4 WEEKS\n", home, b.owner.Name))
+	writeManyBackups(t, filepath.Join(home, "main"))
+	b.chown(t, home)
+	contenders := []contender{{name: "barman (this)", command: func(ctx context.Context) *exec.Cmd {
+		return b.barman(ctx, config, "list-backups", "main")
+	}}}
+	if installed("barman") {
+		contenders = append(contenders, contender{name: "barman (Debian)", command: func(ctx context.Context) *exec.Cmd {
+			return b.owner.Command(ctx, b.dir, "barman", "-c", ini, "list-backup", "main")
+		}})
+	}
+	results := compare(t, *rounds, contenders...)
+	doc.section("list-backups", "A catalog of 1000 backups and 10,000 WAL files, with a retention policy.")
+	doc.table([]string{"program", "wall", "CPU", "ours is faster by"}, rowsAgainst(results))
+	doc.bar("`list-backups` of 1000 under 50 ms", results[0].medianWall() < 0.05, seconds(results[0].medianWall()))
+}
+
+func writeManyBackups(t *testing.T, dir string) {
+	t.Helper()
+	must := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, d := range []string{"meta", "base", "wals", "incoming", "streaming", "errors"} {
+		must(os.MkdirAll(filepath.Join(dir, d), 0o755))
+	}
+	var index strings.Builder
+	start := time.Now().Add(-1000 * time.Hour)
+	for i := range 1000 {
+		at := start.Add(time.Duration(i) * time.Hour).UTC()
+		id := at.Format("20060102T150405")
+		wal := func(n int) string { return fmt.Sprintf("00000001%08X%08X", n/256, n%256) }
+		first := i*10 + 1
+		info := fmt.Sprintf("backup_label=None\nbegin_offset=40\nbegin_time=%s\nbegin_wal=%s\nbegin_xlog=%X/%X\nchildren_backup_ids=None\ncluster_size=1000000\ncompression=None\nconfig_file=/d/postgresql.conf\ncopy_stats={'total_time': 1.5, 'copy_time': 1.5}\ndeduplicated_size=1000000\nend_offset=312\nend_time=%s\nend_wal=%s\nend_xlog=%X/%X\nerror=None\nhba_file=/d/pg_hba.conf\nident_file=/d/pg_ident.conf\nincluded_files=None\nmode=rsync-concurrent\npgdata=/d\nserver_name=main\nsize=1000000\nstatus=DONE\nsystemid=7000000000000000001\ntablespaces=None\ntimeline=1\nversion=150018\nxlog_segment_size=16777216\n",
+			at.Format("2006-01-02 15:04:05.000000+00:00"), wal(first), first/256, first%256<<24+40, at.Add(time.Minute).Format("2006-01-02 15:04:05.000000+00:00"), wal(first), first/256, first%256<<24+312)
+		must(os.MkdirAll(filepath.Join(dir, "base", id, "data"), 0o755))
+		// Both places: Debian's Barman 3.4 knows only the older one.
+		must(os.WriteFile(filepath.Join(dir, "meta", id+"-backup.info"), []byte(info), 0o644))
+		must(os.WriteFile(filepath.Join(dir, "base", id, "backup.info"), []byte(info), 0o644))
+		for n := range 10 {
+			fmt.Fprintf(&index, "%s\t16777216\t%d.5\tNone\tNone\n", wal(first+n), at.Unix()+int64(n))
+		}
+	}
+	must(os.WriteFile(filepath.Join(dir, "wals", "main-xlog.db"), []byte(index.String()), 0o644))
+	// Barman before 3.13 wants four fields under another name.
+	must(os.WriteFile(filepath.Join(dir, "wals", "xlog.db"), []byte(strings.ReplaceAll(index.String(), "\tNone\tNone\n", "\tNone\n")), 0o644))
+}
+
+func (b *bed) chown(t *testing.T, dir string) {
+	t.Helper()
+	if err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, b.owner.UID, b.owner.GID)
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func benchPluginStart(t *testing.T, b *bed, doc *document) {
+	bin := filepath.Join(b.build.Plugins, "barman-compress-zstd")
+	home := b.mkdir(t, "start")
+	config := b.write(t, "start.hcl", fmt.Sprintf("barman {\n barman_home = %q\n barman_user = %q\n}\n", home, b.owner.Name))
+	results := compare(t, 4**rounds,
+		contender{name: "`plugin info compress zstd`: find, trust, start, ask, stop", command: func(ctx context.Context) *exec.Cmd {
+			return b.barman(ctx, config, "plugin", "info", "compress", "zstd")
+		}},
+		contender{name: "`list-servers`: the same without a plugin", command: func(ctx context.Context) *exec.Cmd {
+			return b.barman(ctx, config, "list-servers")
+		}},
+		contender{name: "`barman-compress-zstd describe`: the bare process", command: func(ctx context.Context) *exec.Cmd {
+			return b.owner.Command(ctx, b.dir, bin, "describe")
+		}},
+	)
+	doc.section("Plugin start", "What the first use of a plugin in a run costs: the first row less the second.")
+	var rows [][]string
+	for _, r := range results {
+		rows = append(rows, []string{r.name, seconds(r.medianWall()), seconds(r.medianCPU())})
+	}
+	doc.table([]string{"command", "wall", "CPU"}, rows)
+}
