@@ -41,8 +41,12 @@ func (s *server) hooks() (hookSet, error) {
 			Open: func(ctx context.Context) (hook.Runner, error) { return s.plugins().Hook(ctx, name, use) },
 		})
 	}
+	directory, err := os.Getwd()
+	if err != nil {
+		return hookSet{}, err
+	}
 	return hookSet{hook.NewSet(hook.Options{
-		Version: compatible, Server: s.Name, Configuration: s.cfg.Path, Environ: os.Environ(), Log: s.log.Named("hook"),
+		Directory: directory, Version: compatible, Server: s.Name, Configuration: s.cfg.Path, Environ: os.Environ(), Log: s.log.Named("hook"),
 	}, all), s}, nil
 }
 
