@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Mangled marks lines of configuration files that a restore has switched off.
+// mangledPrefix marks lines of configuration files that a restore has switched off.
 const mangledPrefix = "#BARMAN#"
 
 // replaced are settings that would let the restored server damage the original's data, with their new value; an empty value
