@@ -50,7 +50,7 @@ func (a *app) server(c *config.Server) *server {
 func (s *server) index() *catalog.WALIndex {
 	if s.index_ == nil {
 		identify := func(head []byte) string {
-			format, err := s.codecs().Format(context.Background(), head)
+			format, err := s.codecs().StoredFormat(context.Background(), head)
 			if err != nil {
 				s.log.Warn("cannot recognise the format of a WAL file", "server", s.Name, "error", err)
 			}

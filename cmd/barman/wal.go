@@ -83,29 +83,13 @@ func (s *server) putWAL(ctx context.Context) error {
 	}
 	p := &archive.Putter{
 		Server: s.Name, Incoming: s.layout.Incoming, Errors: s.layout.Errors, Expect: expect, SSHHost: sshHost(),
-		Archived: s.compareArchived, Format: s.codecs().Format, Now: now, Out: s.out, Log: s.log,
+		WALs: s.layout.WALs, Codecs: s.codecs(), Now: now, Out: s.out, Log: s.log,
 	}
 	err = p.Run(ctx, s.stdin)
 	if errors.Is(err, archive.ErrRefused) {
 		return errReported
 	}
 	return err
-}
-
-// compareArchived compares a file with the archived one of the same name. No plugin starts unless there is one.
-func (s *server) compareArchived(ctx context.Context, name wal.FileName, path string) (archive.Comparison, error) {
-	archived := s.layout.WALPath(name)
-	if found, err := fileExists(archived); err != nil || !found {
-		return archive.NotArchived, err
-	}
-	same, err := s.codecs().Compare(ctx, path, archived, s.layout.Incoming)
-	if err != nil {
-		return archive.NotArchived, err
-	}
-	if same {
-		return archive.SameContent, nil
-	}
-	return archive.OtherContent, nil
 }
 
 func newGetWALCommand(a *app) *cobra.Command {

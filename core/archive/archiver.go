@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/fsx"
@@ -16,10 +15,6 @@ import (
 	"github.com/barman-go/barman/core/wal"
 	"github.com/barman-go/barman/sdk/progress"
 )
-
-// groupSize is the number of segments that share their fsyncs. It bounds memory, temporary disk space and the work that
-// a crash repeats; beyond a few dozen the cost of an fsync per segment is already negligible.
-const groupSize = 32
 
 // Segment describes a file to hooks.
 type Segment struct {
@@ -39,6 +34,7 @@ type Hooks interface {
 	Empty() bool
 	// Pre returns an error when a hook stops the run.
 	Pre(ctx context.Context, s Segment) error
+	// Post is called for every file for which Pre was, whatever became of it.
 	Post(ctx context.Context, s Segment)
 }
 
@@ -69,43 +65,57 @@ type Archiver struct {
 type Summary struct {
 	// Archived counts new files in wals/, Identical those that were there already.
 	Archived, Identical int
+	// Replaced are those of Archived that took the place of a damaged file, which is in errors/ now.
+	Replaced int
 	// Rejected counts WAL files moved to errors/.
 	Rejected int
+	// Left counts files that stay for the next run: they may be growing, or cannot be judged.
+	Left int
 	// Junk counts other entries moved to errors/.
 	Junk int
 	// Stopped means that a hook stopped the run.
 	Stopped bool
 }
 
-// group is a set of files that share their fsyncs.
-type group struct {
-	files []*filing
-	// err stopped the run after these files.
-	err error
-}
-
-// Run archives what waits in a source, in name order. Files of one run are filed in groups: while one group is made
-// durable, the next is being encoded. An error leaves every file either filed completely or in its source.
+// Run archives what waits in a source, in name order. An error leaves every file either filed completely or in its
+// source, and no temporary file.
+//
+// What is wrong with a single file is reported as an error and does not keep the others waiting: a file that is not the
+// server's WAL, or differs from the archived one, goes to errors/; one that cannot be read stays.
 func (a *Archiver) Run(ctx context.Context, src Source) (Summary, error) {
 	sel, err := src.selectFiles()
 	if err != nil {
 		return Summary{}, err
 	}
-	// Only archive-wal makes temporary files of WAL names in its sources' and targets' directories, apart from put-wal,
-	// whose owner may be alive.
-	if _, err := fsx.Sweep(src.Dir, fsx.OwnerDead); err != nil {
-		a.Log.Warn("cannot remove temporary files", "dir", src.Dir, "error", err)
-	}
 	a.announce(src, sel)
-	if err := fsx.MkdirAll(a.WALs, 0o755); err != nil {
+	if err := a.makeReady(src); err != nil {
 		return Summary{}, err
 	}
-	sum, err := a.runFiles(ctx, sel.files)
-	if err != nil || sum.Stopped {
-		return sum, err
+	run := &run{Archiver: a, src: src, ready: map[string]bool{}, total: len(sel.files)}
+	err = run.files(ctx, sel.files)
+	if errors.Is(err, errStopped) {
+		run.sum.Stopped = true
+		return run.sum, nil
 	}
-	sum.Junk, err = a.rejectJunk(src, sel.junk)
-	return sum, err
+	if err != nil {
+		return run.sum, err
+	}
+	run.sum.Junk, err = a.rejectJunk(src, sel.junk)
+	return run.sum, err
+}
+
+// makeReady removes what dead processes left and makes sure that there is an archive.
+func (a *Archiver) makeReady(src Source) error {
+	if err := fsx.MkdirAll(a.WALs, 0o755); err != nil {
+		return err
+	}
+	// put-wal, get-wal and the index make temporary files here too, and their processes may be alive.
+	for _, dir := range []string{src.Dir, a.WALs} {
+		if _, err := fsx.Sweep(dir, fsx.OwnerDead); err != nil {
+			a.Log.Warn("cannot remove temporary files", "dir", dir, "error", err)
+		}
+	}
+	return nil
 }
 
 func (a *Archiver) announce(src Source, sel selection) {
@@ -122,52 +132,24 @@ func (a *Archiver) announce(src Source, sel selection) {
 	}
 }
 
-func (a *Archiver) runFiles(ctx context.Context, files []candidate) (Summary, error) {
-	var sum Summary
-	if len(files) == 0 {
-		return sum, nil
-	}
-	enc, err := a.Codecs.encoder(ctx)
-	if err != nil {
-		return sum, err
-	}
-	size := groupSize
-	if !a.Hooks.Empty() {
-		// Hooks see one file after the other: pre, filed, post.
-		size = 1
-	}
-	run := &run{Archiver: a, encoder: enc, swept: map[string]bool{}}
-	groups := make(chan *group, 1)
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		defer close(groups)
-		return run.prepareAll(gctx, files, size, groups)
-	})
-	g.Go(func() error {
-		return run.fileAll(gctx, groups, &sum, len(files))
-	})
-	err = g.Wait()
-	if errors.Is(err, errStopped) {
-		sum.Stopped = true
-		err = nil
-	}
-	return sum, err
-}
-
 // errStopped ends a run because a hook asked for it.
 var errStopped = errors.New("stopped by a hook")
 
-// rejectJunk moves what is no WAL to errors/.
-func (a *Archiver) rejectJunk(src Source, junk []string) (int, error) {
+// rejectJunk moves what is no WAL to errors/. One entry that cannot be moved does not keep the others.
+func (a *Archiver) rejectJunk(src Source, junk []string) (moved int, err error) {
 	if len(junk) == 0 {
 		return 0, nil
 	}
-	a.Out.Info("Some unknown objects have been found while processing xlog segments for %s. Objects moved to errors directory:", a.Server)
-	for i, name := range junk {
-		if _, err := quarantine(filepath.Join(src.Dir, name), name, a.Errors, "unknown", a.Now()); err != nil {
-			return i, err
+	a.Out.Info("Some unknown objects have been found while processing xlog segments for %s. "+
+		"Objects moved to errors directory:", a.Server)
+	var errs []error
+	for _, name := range junk {
+		if _, err := quarantine(filepath.Join(src.Dir, name), name, a.Errors, kindUnknown, a.Now()); err != nil {
+			errs = append(errs, err)
+			continue
 		}
+		moved++
 		a.Out.Info("\t%s", name)
 	}
-	return len(junk), nil
+	return moved, errors.Join(errs...)
 }

@@ -1,18 +1,15 @@
 package archive
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/barman-go/barman/core/catalog"
-	"github.com/barman-go/barman/core/fsx"
-	"github.com/barman-go/barman/core/wal"
 	"github.com/barman-go/barman/sdk/compress"
 )
 
@@ -25,16 +22,10 @@ type Compressor interface {
 	TestFile(ctx context.Context, req compress.FileRequest) (compress.FileResult, error)
 }
 
-// Magic recognises a format by the first bytes of a file.
-type Magic struct {
-	// Format is the name recorded in the WAL index, and that of the plugin.
-	Format string
-	Bytes  []byte
-}
-
-// Codecs chooses the compress plugin for a file. Plugins are opened when they are first needed.
+// Codecs chooses the compress plugin for a file. Plugins are opened when they are first needed. Its methods may be called
+// at the same time.
 type Codecs struct {
-	// Open opens the plugin of a name such as "zstd". It is called once per name.
+	// Open opens the plugin of a name such as "zstd". It is called once per name, and again after it failed.
 	Open func(ctx context.Context, name string) (Compressor, error)
 	// Compression is the configured plugin for encoding, or empty for none; Level is low, medium, high or a number.
 	Compression, Level string
@@ -48,71 +39,19 @@ type Codecs struct {
 	opened map[string]Compressor
 }
 
-// Format tells which format a file that begins with head is in; "" means that it is not compressed. Files that plugins
-// wrote years ago are recognised as long as any installed plugin knows their magic.
-func (c *Codecs) Format(ctx context.Context, head []byte) (string, error) {
-	if known := catalog.IdentifyFormat(head); known != "" {
-		return known, nil
+// compresses tells whether WAL is encoded at all.
+func (c *Codecs) compresses() bool { return c.Compression != "" && c.Compression != "none" }
+
+// allPlugins names the configured plugin and then all others that are installed.
+func (c *Codecs) allPlugins() []string {
+	var names []string
+	if c.compresses() {
+		names = append(names, c.Compression)
 	}
-	for _, m := range c.Magics {
-		if bytes.HasPrefix(head, m.Bytes) {
-			return m.Format, nil
-		}
-	}
-	if looksPlain(head) {
-		return "", nil
-	}
-	names := []string{c.Compression}
 	if c.Installed != nil {
 		names = append(names, c.Installed()...)
 	}
-	for _, name := range names {
-		format, err := c.formatOfPlugin(ctx, name, head)
-		if format != "" || err != nil && name == c.Compression {
-			return format, err
-		}
-	}
-	return "", nil
-}
-
-func (c *Codecs) formatOfPlugin(ctx context.Context, name string, head []byte) (string, error) {
-	if name == "" || name == "none" {
-		return "", nil
-	}
-	p, err := c.plugin(ctx, name)
-	if err != nil {
-		return "", err
-	}
-	formats, err := p.Formats(ctx)
-	for _, f := range formats {
-		start := int(f.MagicOffset)
-		if len(f.Magic) > 0 && len(head) >= start && bytes.HasPrefix(head[start:], f.Magic) {
-			return f.ID, nil
-		}
-	}
-	return "", err
-}
-
-// looksPlain tells a WAL segment, a text such as a history file, and a partial segment that was not written to yet.
-func looksPlain(head []byte) bool {
-	if _, err := wal.DecodePageHeader(head); err == nil {
-		return true
-	}
-	text, zero := true, true
-	for _, b := range head {
-		text = text && (b >= ' ' && b != 0x7f || b == '\n' || b == '\t' || b == '\r')
-		zero = zero && b == 0
-	}
-	return text || zero
-}
-
-// FormatOf is Format for a file.
-func (c *Codecs) FormatOf(ctx context.Context, path string) (string, error) {
-	head, _, err := readHead(path)
-	if err != nil {
-		return "", err
-	}
-	return c.Format(ctx, head)
+	return names
 }
 
 func (c *Codecs) plugin(ctx context.Context, name string) (Compressor, error) {
@@ -132,7 +71,15 @@ func (c *Codecs) plugin(ctx context.Context, name string) (Compressor, error) {
 	return p, nil
 }
 
-// encoder is the configured plugin with the format and level to use.
+func (c *Codecs) formats(ctx context.Context, name string) ([]compress.Format, error) {
+	p, err := c.plugin(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return p.Formats(ctx)
+}
+
+// encoder is a plugin with the format and level to use.
 type encoder struct {
 	Compressor
 	options compress.Options
@@ -140,27 +87,30 @@ type encoder struct {
 
 // encoder returns nil when nothing is to be compressed.
 func (c *Codecs) encoder(ctx context.Context) (*encoder, error) {
-	if c.Compression == "" || c.Compression == "none" {
+	if !c.compresses() {
 		return nil, nil
 	}
-	p, err := c.plugin(ctx, c.Compression)
+	return c.encoderOf(ctx, c.Compression, c.Level)
+}
+
+func (c *Codecs) encoderOf(ctx context.Context, name, level string) (*encoder, error) {
+	formats, err := c.formats(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	formats, err := p.Formats(ctx)
+	i := slices.IndexFunc(formats, func(f compress.Format) bool { return f.CanCompress })
+	if i < 0 {
+		return nil, fmt.Errorf("compress plugin %s can only decompress", name)
+	}
+	number, err := resolveLevel(level, formats[i].Levels)
+	if err != nil {
+		return nil, fmt.Errorf("compress plugin %s: %w", name, err)
+	}
+	p, err := c.plugin(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range formats {
-		if f.CanCompress {
-			level, err := resolveLevel(c.Level, f.Levels)
-			if err != nil {
-				return nil, fmt.Errorf("compress plugin %s: %w", c.Compression, err)
-			}
-			return &encoder{p, compress.Options{Format: f.ID, Level: level}}, nil
-		}
-	}
-	return nil, fmt.Errorf("compress plugin %s can only decompress", c.Compression)
+	return &encoder{p, compress.Options{Format: formats[i].ID, Level: number}}, nil
 }
 
 // resolveLevel turns low, medium, high or a number into a level of the format; a number outside the range is moved to
@@ -184,85 +134,45 @@ func resolveLevel(text string, levels *compress.Levels) (int, error) {
 	return min(max(n, levels.Min), levels.Max), nil
 }
 
-// decoder returns a plugin that can decode a format, under the format's name there.
+// errNoDecoder means that no plugin can be had that decodes a format.
+var errNoDecoder = errors.New("no plugin can decode it")
+
+// decoder returns a plugin that can decode a format, under the format's name there: the one of that name, that of the
+// format's family, the configured one, or any that is installed.
 func (c *Codecs) decoder(ctx context.Context, format string) (Compressor, string, error) {
-	var firstErr error
-	for _, name := range []string{format, catalog.FormatFamily(format), c.Compression} {
-		if name == "" {
-			continue
-		}
-		p, err := c.plugin(ctx, name)
-		if err != nil {
-			if firstErr == nil {
-				firstErr = err
+	var problems []error
+	tried := map[string]bool{}
+	try := func(names ...string) (Compressor, string) {
+		for _, name := range names {
+			if tried[name] {
+				continue
 			}
-			continue
-		}
-		formats, err := p.Formats(ctx)
-		if err != nil {
-			return nil, "", err
-		}
-		for _, f := range formats {
-			if f.CanDecompress && catalog.SameFormat(f.ID, format) {
-				return p, f.ID, nil
+			tried[name] = true
+			formats, err := c.formats(ctx, name)
+			if err != nil {
+				problems = append(problems, err)
+				continue
+			}
+			for _, f := range formats {
+				if f.CanDecompress && catalog.SameFormat(f.ID, format) {
+					p, err := c.plugin(ctx, name)
+					if err == nil {
+						return p, f.ID
+					}
+					problems = append(problems, err)
+				}
 			}
 		}
+		return nil, ""
 	}
-	if firstErr != nil {
-		return nil, "", fmt.Errorf("no plugin can decode format %q: %w", format, firstErr)
+	if p, id := try(format, catalog.FormatFamily(format)); p != nil {
+		return p, id, nil
 	}
-	return nil, "", fmt.Errorf("no plugin can decode format %q", format)
-}
-
-// test decodes a stored file and measures its plain content.
-func (c *Codecs) test(ctx context.Context, path, format string) (compress.FileResult, error) {
-	p, id, err := c.decoder(ctx, format)
-	if err != nil {
-		return compress.FileResult{}, err
+	if p, id := try(c.allPlugins()...); p != nil {
+		return p, id, nil
 	}
-	return p.TestFile(ctx, compress.FileRequest{Source: path, Options: compress.Options{Format: id}})
-}
-
-// Plain returns a path of the file's uncompressed content: path itself when it is not compressed, and otherwise a
-// temporary file in dir, which the caller removes with the returned function.
-func (c *Codecs) Plain(ctx context.Context, path, dir string) (plain string, remove func(), err error) {
-	format, err := c.FormatOf(ctx, path)
-	if err != nil {
-		return "", nil, err
+	if ctx.Err() != nil {
+		return nil, "", context.Cause(ctx)
 	}
-	if format == "" {
-		return path, func() {}, nil
-	}
-	temp := fsx.TempPath(filepath.Join(dir, filepath.Base(path)))
-	remove = func() { _ = os.Remove(temp) }
-	if err := c.Decode(ctx, path, format, temp); err != nil {
-		remove()
-		return "", nil, err
-	}
-	return temp, remove, nil
-}
-
-// Decode writes the plain content of a file in the given format to dest, which must not exist.
-func (c *Codecs) Decode(ctx context.Context, path, format, dest string) error {
-	p, id, err := c.decoder(ctx, format)
-	if err != nil {
-		return err
-	}
-	_, err = p.DecompressFile(ctx, compress.FileRequest{Source: path, Destination: dest, Options: compress.Options{Format: id}})
-	return err
-}
-
-// Compare tells whether two files have the same plain content. Temporary files go to dir.
-func (c *Codecs) Compare(ctx context.Context, a, b, dir string) (bool, error) {
-	plainA, removeA, err := c.Plain(ctx, a, dir)
-	if err != nil {
-		return false, err
-	}
-	defer removeA()
-	plainB, removeB, err := c.Plain(ctx, b, dir)
-	if err != nil {
-		return false, err
-	}
-	defer removeB()
-	return fsx.EqualFiles(plainA, plainB)
+	return nil, "", errors.Join(append([]error{fmt.Errorf("format %q: %w", format, errNoDecoder)}, problems...)...)
 }

@@ -12,19 +12,22 @@ import (
 	"github.com/barman-go/barman/core/fsx"
 )
 
-// file brings a prepared group into the archive. The order of the steps is what keeps acknowledged WAL safe:
+// file brings prepared files into the archive. The order of the steps is what keeps acknowledged WAL safe:
 //
 //  1. contents of the new files on stable storage        a name in wals/ never stands for a file that is not whole
 //  2. final names, and their directories                 the files survive a crash
 //  3. index entries                                      retention and recovery know them
 //  4. sources removed, and their directory               only now is the archive the only copy
-func (r *run) file(ctx context.Context, files []*filing, sum *Summary) error {
+func (r *run) file(ctx context.Context, files []*filing) error {
+	if len(files) == 0 {
+		return nil
+	}
 	var batch fsx.Batch
 	for _, f := range files {
-		switch f.verdict {
-		case fileIt:
+		switch {
+		case f.verdict.isNew():
 			batch.File(f.temp)
-		case dropIt:
+		case f.verdict == dropIt:
 			// An earlier run may have died before its fsync; this source is removed on the strength of that file.
 			batch.File(f.dest)
 			batch.Dir(filepath.Dir(f.dest))
@@ -43,19 +46,31 @@ func (r *run) file(ctx context.Context, files []*filing, sum *Summary) error {
 			return err
 		}
 	}
-	// What is dropped relies on a file that an earlier run published, perhaps without living to see it durable.
 	if err := batch.SyncDirs(ctx); err != nil {
 		return err
 	}
-	return r.removeSources(ctx, files, &batch, sum)
+	for _, f := range files {
+		if err := r.settle(f, &batch); err != nil {
+			return err
+		}
+	}
+	return batch.SyncDirs(ctx)
 }
 
 // publish gives the new files their names, durably. Nobody else files WAL of this server while the lock is held; a file
 // that appeared all the same is not replaced, and the next run compares the two.
 func (r *run) publish(ctx context.Context, files []*filing, batch *fsx.Batch) error {
 	for _, f := range files {
-		if f.verdict != fileIt {
+		if !f.verdict.isNew() {
 			continue
+		}
+		if f.verdict == replaceIt {
+			kept, err := quarantine(f.dest, f.name.String(), r.Errors, kindDuplicate, r.Now())
+			if err != nil {
+				return err
+			}
+			r.Out.Warning("%s of server %s was damaged in the archive; it was moved to %s and is replaced by the sound file that arrived",
+				f.name, r.Server, kept)
 		}
 		if err := fsx.RenameNoReplace(f.temp, f.dest); err != nil {
 			return fmt.Errorf("file %s: %w", f.name, err)
@@ -66,23 +81,30 @@ func (r *run) publish(ctx context.Context, files []*filing, batch *fsx.Batch) er
 	return batch.SyncDirs(ctx)
 }
 
-// records are the lines that the group adds to the index. A file that was there already gets one if a crash kept it out.
+// records are the lines that the files add to the index. A file that was there already gets one if a crash kept it out.
 func (r *run) records(ctx context.Context, files []*filing) ([]catalog.WALRecord, error) {
+	var dropped []string
+	for _, f := range files {
+		if f.verdict == dropIt {
+			dropped = append(dropped, f.name.String())
+		}
+	}
+	var known map[string]catalog.WALRecord
+	if len(dropped) > 0 {
+		var err error
+		if known, err = r.Index.Find(ctx, dropped...); err != nil {
+			return nil, err
+		}
+	}
 	var records []catalog.WALRecord
 	for _, f := range files {
-		switch f.verdict {
-		case fileIt:
+		_, isKnown := known[f.name.String()]
+		switch {
+		case f.verdict.isNew():
 			records = append(records, catalog.WALRecord{
 				Name: f.name.String(), Size: f.stored, ModTime: catalog.Seconds(f.time), Compression: f.compression,
 			})
-		case dropIt:
-			known, err := r.Index.Find(ctx, f.name.String())
-			if err != nil {
-				return nil, err
-			}
-			if len(known) > 0 {
-				continue
-			}
+		case f.verdict == dropIt && !isKnown:
 			record, err := r.Index.Describe(f.dest)
 			if err != nil {
 				return nil, err
@@ -93,41 +115,33 @@ func (r *run) records(ctx context.Context, files []*filing) ([]catalog.WALRecord
 	return records, nil
 }
 
-func (r *run) removeSources(ctx context.Context, files []*filing, batch *fsx.Batch, sum *Summary) error {
-	for _, f := range files {
-		if err := r.removeSource(f, batch, sum); err != nil {
-			return err
-		}
-	}
-	if err := batch.SyncDirs(ctx); err != nil {
-		return err
-	}
-	for _, f := range files {
-		if !f.preHooks {
-			continue
-		}
-		seg := Segment{Name: f.name, Path: f.dest, Size: f.stored, Time: f.time, Compression: f.compression, Err: f.reason}
-		if f.verdict != fileIt {
-			seg.Path, seg.Size, seg.Compression = f.path, f.size, f.format
-		}
-		r.Hooks.Post(ctx, seg)
-	}
-	return nil
-}
-
-func (r *run) removeSource(f *filing, batch *fsx.Batch, sum *Summary) error {
+// settle is the end of a file in its source, with one line for people. The archive holds it already if it is to.
+func (r *run) settle(f *filing, batch *fsx.Batch) error {
 	switch f.verdict {
-	case leaveIt:
-		r.Log.Info("left for the next run: the file may still be growing", "wal", f.name.String(), "size", f.size)
+	case vanished:
+		r.Log.Info("gone before it was archived", "wal", f.name.String())
+		return nil
+	case leaveGrowing:
+		r.sum.Left++
+		r.Log.Info("left for the next run: it may still be growing", "wal", f.name.String(), "size", f.size, "reason", f.reason)
+		return nil
+	}
+	r.Out.Info("\t%s", f.name)
+	switch f.verdict {
+	case leaveUnknown:
+		r.sum.Left++
+		r.Out.Error("%s cannot be archived and stays in %s: %s", f.name, r.src.Dir, f.reason)
 		return nil
 	case rejectDuplicate, rejectInvalid:
-		return r.reject(f, sum)
+		return r.reject(f)
 	case dropIt:
-		sum.Identical++
+		r.sum.Identical++
 		r.Log.Debug("already archived with the same content", "wal", f.name.String())
+	case replaceIt:
+		r.sum.Archived++
+		r.sum.Replaced++
 	case fileIt:
-		sum.Archived++
-		r.Out.Info("\t%s", f.name)
+		r.sum.Archived++
 	}
 	if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -137,22 +151,19 @@ func (r *run) removeSource(f *filing, batch *fsx.Batch, sum *Summary) error {
 }
 
 // reject keeps a file that must not be archived where somebody will look at it.
-func (r *run) reject(f *filing, sum *Summary) error {
-	kind := "duplicate"
+func (r *run) reject(f *filing) error {
+	kind := kindDuplicate
 	if f.verdict == rejectInvalid {
-		kind = "unknown"
+		kind = kindUnknown
 	}
 	kept, err := quarantine(f.path, f.name.String(), r.Errors, kind, r.Now())
 	if err != nil {
 		return err
 	}
-	sum.Rejected++
+	r.sum.Rejected++
 	if f.verdict == rejectDuplicate {
-		f.reason = errors.New("already present with other content")
 		r.Out.Info("\tError: %s is already present in server %s. File moved to errors directory.", f.name, r.Server)
-	} else {
-		r.Out.Error("%s. The file was not archived and was moved to %s", f.reason, kept)
 	}
-	r.Log.Error("WAL file rejected", "wal", f.name.String(), "reason", f.reason, "kept", kept)
+	r.Out.Error("%s. The file was not archived and was moved to %s", f.reason, kept)
 	return nil
 }

@@ -3,6 +3,7 @@
 //	put-wal      tar on stdin ─▶ incoming/            Putter
 //	archive-wal  incoming/, streaming/ ─▶ wals/       Archiver
 //	get-wal      wals/ | incoming/ | streaming/ ─▶    Getter
+//	             what is in a file, and its plain form Codecs
 //
 // # Invariants
 //
@@ -14,7 +15,16 @@
 //
 // A segment is verified before it is filed (size, page magic, system identifier, address against name), and an encoded
 // one is decoded again and compared with its source before it replaces it. What fails goes to errors/, never to wals/,
-// and is never deleted.
+// and is never deleted. What cannot be judged, because it cannot be read or nothing can decode it, stays where it is and
+// holds up nothing.
 //
-// Encoding runs on all cores; fsyncs are shared by a group of segments; memory does not grow with the queue.
+// # How archive-wal works
+//
+//	select ─▶ prepare (on all cores, in a window) ─▶ file (one goroutine, in name order)
+//	          verify ▸ encode ▸ read back              fsync ▸ rename ▸ index ▸ remove source
+//
+// Files that are prepared when the filing of others ends are filed together and share their fsyncs, so that groups are
+// as large as the disk is slow. The window bounds memory and temporary space, however long the queue is.
+//
+// With hooks there is no window: pre hooks, filing and post hooks of one file come before those of the next.
 package archive

@@ -73,17 +73,21 @@ func (g *Getter) places(name wal.FileName, partial bool) iter.Seq[string] {
 	}
 }
 
+// moves is how often a file may move while it is being opened: from streaming/ or incoming/ to wals/, and once more for
+// good measure.
+const moves = 3
+
 // Send writes a file to w in the form wanted. A file that moves while it is being opened is found again; once the first
 // byte is written, an error means that what was written is not whole.
 func (g *Getter) Send(ctx context.Context, name wal.FileName, o GetOptions, w io.Writer) error {
-	for {
+	for try := 1; ; try++ {
 		path, err := g.Find(name, o.Partial)
 		if err != nil {
 			return err
 		}
 		f, err := g.open(ctx, path, o)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // archived in between: Find sees it in wals/ now
+		if errors.Is(err, fs.ErrNotExist) && try < moves {
+			continue
 		}
 		if err != nil {
 			return err
@@ -113,47 +117,42 @@ func (g *Getter) SendFile(ctx context.Context, name wal.FileName, o GetOptions, 
 	return fsx.Publish(f.Name(), dest)
 }
 
+// ErrEncrypted means that a stored file is encrypted, so that only the stored form can be handed out.
+var ErrEncrypted = errors.New("the WAL file is encrypted")
+
 // open opens a stored file in the form wanted.
 func (g *Getter) open(ctx context.Context, path string, o GetOptions) (*os.File, error) {
-	f, err := os.Open(path)
-	if err != nil || o.KeepCompression {
-		return f, err
+	if o.KeepCompression {
+		return os.Open(path)
 	}
-	head := make([]byte, 64)
-	n, err := f.ReadAt(head, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		_ = f.Close()
+	head, _, err := readHead(path)
+	if err != nil {
 		return nil, err
 	}
-	stored, err := g.Codecs.Format(ctx, head[:n])
+	if catalog.IsPGPEncrypted(head) {
+		return nil, fmt.Errorf("%s: %w; this program has no key", path, ErrEncrypted)
+	}
+	stored, err := g.Codecs.StoredFormat(ctx, head)
 	if err != nil {
-		_ = f.Close()
 		return nil, err
 	}
 	if stored == o.Compression || stored != "" && catalog.SameFormat(stored, o.Compression) {
-		return f, nil
+		return os.Open(path)
 	}
-	_ = f.Close()
 	return g.convert(ctx, path, stored, o.Compression)
 }
 
 // convert decodes, and encodes again where that is wanted, through temporary files in wals/.
 func (g *Getter) convert(ctx context.Context, path, stored, want string) (*os.File, error) {
-	plain, removePlain := path, func() {}
-	if stored != "" {
-		plain = fsx.TempPath(filepath.Join(g.WALs, filepath.Base(path)))
-		removePlain = func() { _ = os.Remove(plain) }
-		if err := g.Codecs.Decode(ctx, path, stored, plain); err != nil {
-			removePlain()
-			return nil, fmt.Errorf("decode %s: %w", path, err)
-		}
+	plain, removePlain, err := g.Codecs.plainOf(ctx, path, stored, g.WALs)
+	if err != nil {
+		return nil, fmt.Errorf("decode %s: %w", path, err)
 	}
 	if want == "" {
 		return openAndForget(plain, removePlain)
 	}
 	defer removePlain() // does nothing when plain is the stored file itself
-	enc := &Codecs{Open: g.Codecs.Open, Compression: want, Level: "medium"}
-	e, err := enc.encoder(ctx)
+	e, err := g.Codecs.encoderOf(ctx, want, "medium")
 	if err != nil {
 		return nil, err
 	}

@@ -36,29 +36,18 @@ type Putter struct {
 	Server string
 	// Incoming and Errors are the server's directories; missing ones are created.
 	Incoming, Errors string
+	// WALs is the archive, for files that are there already. It is only read.
+	WALs   string
+	Codecs *Codecs
 	// Expect is what is known of the server's WAL; zero fields are not checked.
 	Expect wal.Expect
 	// SSHHost is the sender's address for messages, or empty.
 	SSHHost string
-	// Archived compares a received file with the archived one of the same name.
-	Archived func(ctx context.Context, name wal.FileName, path string) (Comparison, error)
-	// Format tells by its first bytes whether a file was compressed by the sender; "" means plain.
-	Format func(ctx context.Context, head []byte) (string, error)
 	// Now is the clock for names in errors/.
 	Now func() time.Time
 	Out report.Messenger
 	Log hclog.Logger
 }
-
-// Comparison of a file with the archive.
-type Comparison int
-
-// Comparisons.
-const (
-	NotArchived Comparison = iota
-	SameContent
-	OtherContent
-)
 
 // received is one file of a stream, under a temporary name in incoming/.
 type received struct {
@@ -104,7 +93,7 @@ func (p *Putter) Run(ctx context.Context, stream io.Reader) error {
 	return p.store(ctx, files)
 }
 
-// receive extracts the members into temporary files in incoming/.
+// receive extracts the members into temporary files in incoming/, and returns them also when it fails.
 func (p *Putter) receive(ctx context.Context, stream io.Reader, sums *checksums) ([]*received, error) {
 	var files []*received
 	seen := map[string]bool{}
@@ -114,36 +103,29 @@ func (p *Putter) receive(ctx context.Context, stream io.Reader, sums *checksums)
 			return files, context.Cause(ctx)
 		}
 		h, err := tr.Next()
-		switch {
-		case errors.Is(err, io.EOF) && len(seen) == 0 && sums.sums == nil:
-			return files, p.refuse("The stream holds no file")
-		case errors.Is(err, io.EOF):
-			return files, nil
-		case err != nil:
+		if errors.Is(err, io.EOF) {
+			if len(files) == 0 && len(sums.order) == 0 {
+				return files, p.refuse("The stream holds no file")
+			}
+			// The padding after the archive: a sender that cannot write all of it takes that for a failure.
+			_, err := io.Copy(io.Discard, stream)
+			return files, err
+		}
+		if err != nil {
 			return files, fmt.Errorf("read tar stream: %w", err)
 		}
 		name := strings.TrimPrefix(h.Name, "./")
-		if h.Typeflag != tar.TypeReg {
-			return files, p.refuse("Unsupported file type '%c' for file '%s'", h.Typeflag, name)
-		}
 		if name == sha256Member || name == md5Member {
-			if err := p.receiveSums(name, tr, sums); err != nil {
-				return files, err
+			err = p.receiveSums(name, h, tr, sums)
+		} else if h.Typeflag != tar.TypeXGlobalHeader {
+			var walName wal.FileName
+			if walName, err = p.admit(name, h, seen); err == nil {
+				seen[name] = true
+				var f *received
+				if f, err = p.extract(walName, h, tr); f != nil {
+					files = append(files, f)
+				}
 			}
-			continue
-		}
-		walName, err := wal.ParseFileName(name)
-		if err != nil || len(seen) >= maxMembers || h.Size > maxMemberSize {
-			// Only names of WAL files are let near a path; this also refuses "../x" and absolute names.
-			return files, p.refuse("Unsupported filename '%s'", name)
-		}
-		if seen[name] {
-			return files, p.refuse("Duplicate file '%s'", name)
-		}
-		seen[name] = true
-		f, err := p.extract(walName, h, tr)
-		if f != nil {
-			files = append(files, f)
 		}
 		if err != nil {
 			return files, err
@@ -151,7 +133,29 @@ func (p *Putter) receive(ctx context.Context, stream io.Reader, sums *checksums)
 	}
 }
 
-func (p *Putter) receiveSums(name string, r io.Reader, sums *checksums) error {
+// admit decides whether a member may be written at all. Only names of WAL files are let near a path, which refuses "../x"
+// and absolute names too.
+func (p *Putter) admit(name string, h *tar.Header, seen map[string]bool) (wal.FileName, error) {
+	walName, err := wal.ParseFileName(name)
+	switch {
+	case h.Typeflag != tar.TypeReg:
+		err = p.refuse("Unsupported file type '%c' for file %q", h.Typeflag, name)
+	case err != nil:
+		err = p.refuse("Unsupported filename %q: it is not the name of a WAL file", name)
+	case seen[name]:
+		err = p.refuse("Duplicate file '%s' in the stream", name)
+	case len(seen) >= maxMembers:
+		err = p.refuse("More than %d files in the stream", maxMembers)
+	case h.Size > maxMemberSize:
+		err = p.refuse("File '%s' has %d bytes, more than any WAL segment", name, h.Size)
+	}
+	return walName, err
+}
+
+func (p *Putter) receiveSums(name string, h *tar.Header, r io.Reader, sums *checksums) error {
+	if h.Typeflag != tar.TypeReg {
+		return p.refuse("Unsupported file type '%c' for file %q", h.Typeflag, name)
+	}
 	content, err := io.ReadAll(io.LimitReader(r, maxChecksumSize+1))
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
@@ -160,7 +164,7 @@ func (p *Putter) receiveSums(name string, r io.Reader, sums *checksums) error {
 		return p.refuse("Unsupported size of '%s'", name)
 	}
 	for _, line := range sums.add(name, content) {
-		p.Out.Warning("Bad checksum line '%s' ignored%s", line, p.suffix())
+		p.Out.Warning("Bad checksum line %q ignored%s", line, p.suffix())
 	}
 	return nil
 }
@@ -225,16 +229,17 @@ func hashFile(path string, sums *checksums) (string, error) {
 	return hexSum(h), nil
 }
 
-// verifySegment refuses WAL that cannot be this server's. What the sender compressed is verified by archive-wal.
+// verifySegment refuses WAL that cannot be this server's. What the sender compressed is verified by archive-wal, so that
+// no plugin has to be started here.
 func (p *Putter) verifySegment(ctx context.Context, f *received) error {
-	head, size, err := readHead(f.temp)
+	head, info, err := readHead(f.temp)
 	if err != nil {
 		return err
 	}
-	if format, err := p.Format(ctx, head); err != nil || format != "" {
+	if format, err := p.Codecs.Format(ctx, head); err != nil || format != "" {
 		return err
 	}
-	if _, err := wal.Verify(head, size, f.name, p.Expect); err != nil {
+	if _, err := wal.Verify(head, info.Size(), f.name, p.Expect); err != nil {
 		return p.refuse("%s", err)
 	}
 	return nil
@@ -252,7 +257,7 @@ func (p *Putter) store(ctx context.Context, files []*received) error {
 	}
 	refused := false
 	for _, f := range files {
-		err := p.place(ctx, f)
+		err := p.place(ctx, f, &batch)
 		if errors.Is(err, ErrRefused) {
 			refused = true
 		} else if err != nil {
@@ -261,7 +266,7 @@ func (p *Putter) store(ctx context.Context, files []*received) error {
 	}
 	// Also when nothing was renamed: an earlier run may have been stopped between its rename and this fsync.
 	batch.Dir(p.Incoming)
-	if err := batch.SyncDirs(ctx); err != nil {
+	if err := batch.Commit(ctx); err != nil {
 		return err
 	}
 	if refused {
@@ -270,45 +275,58 @@ func (p *Putter) store(ctx context.Context, files []*received) error {
 	return nil
 }
 
-func (p *Putter) place(ctx context.Context, f *received) error {
+// place gives a file its final name, or finds that there is a file of that name already.
+func (p *Putter) place(ctx context.Context, f *received, batch *fsx.Batch) error {
 	final := filepath.Join(p.Incoming, f.name.String())
-	verdict, err := p.Archived(ctx, f.name, f.temp)
-	if err != nil {
-		return err
-	}
-	if verdict == NotArchived {
-		err := fsx.RenameNoReplace(f.temp, final)
-		if err == nil {
-			f.placed = true
+	archived := filepath.Join(p.WALs, filepath.FromSlash(f.name.ArchivePath()))
+	for {
+		found, err := p.Codecs.CompareArchived(ctx, f.name, f.temp, archived, p.Incoming)
+		if err != nil {
+			return fmt.Errorf("compare %s with the archived file: %w", f.name, err)
+		}
+		existing := archived
+		if found == NotArchived || found == ArchivedDamaged {
+			// archive-wal examines a damaged one again, and replaces it.
+			err := fsx.RenameNoReplace(f.temp, final)
+			if err == nil {
+				f.placed = true
+				return nil
+			}
+			if !errors.Is(err, fs.ErrExist) {
+				return err
+			}
+			same, err := p.Codecs.samePlain(ctx, f.temp, final, p.Incoming)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // archive-wal has filed it in the meantime
+			}
+			if err != nil {
+				return err
+			}
+			existing, found = final, OtherContent
+			if same {
+				found = SameContent
+			}
+		}
+		if found == SameContent {
+			p.Log.Debug("already received", "wal", f.name.String())
+			// Success means durable, and whoever wrote that file may not have come so far.
+			batch.File(existing)
+			batch.Dir(filepath.Dir(existing))
 			return nil
 		}
-		if !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		same, err := fsx.EqualFiles(f.temp, final)
-		if errors.Is(err, fs.ErrNotExist) {
-			// archive-wal has filed it between the two looks.
-			return p.place(ctx, f)
-		}
-		if err != nil {
-			return err
-		}
-		verdict = OtherContent
-		if same {
-			verdict = SameContent
-		}
+		return p.keepOther(f)
 	}
-	if verdict == SameContent {
-		p.Log.Debug("already received", "wal", f.name.String())
-		return nil
-	}
-	kept, err := quarantine(f.temp, f.name.String(), p.Errors, "duplicate", p.Now())
+}
+
+// keepOther puts a file aside that differs from the one that Barman has.
+func (p *Putter) keepOther(f *received) error {
+	kept, err := quarantine(f.temp, f.name.String(), p.Errors, kindDuplicate, p.Now())
 	if err != nil {
 		return err
 	}
 	f.placed = true
-	return p.refuse("Duplicate Files Detected with Mismatched Checksums. File %s already exists on server %s with other content; the new one was kept as %s",
-		f.name, p.Server, kept)
+	return p.refuse("Duplicate Files Detected with Mismatched Checksums. File %s already exists on server %s with other content; "+
+		"the new one was kept as %s", f.name, p.Server, kept)
 }
 
 // refuse reports a reason and returns ErrRefused.

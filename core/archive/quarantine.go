@@ -7,17 +7,35 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/core/wal"
 )
 
+// Why a file is in the errors directory, as its name ends there; `barman check` counts them.
+const (
+	kindDuplicate = "duplicate"
+	kindUnknown   = "unknown"
+)
+
 // quarantine moves a file into the errors directory, durably, as NAME.YYYYMMDDTHHMMSSZ.KIND, and returns its new path. A
 // number is added when the name is taken: nothing in errors/ is ever overwritten.
+//
+// A duplicate that is there already is not kept twice: PostgreSQL sends a refused segment again and again.
 func quarantine(path, name, errorsDir, kind string, now time.Time) (string, error) {
 	if err := fsx.MkdirAll(errorsDir, 0o755); err != nil {
 		return "", err
+	}
+	if kind == kindDuplicate {
+		kept, err := keptAlready(path, name, errorsDir)
+		if err != nil {
+			return "", err
+		}
+		if kept != "" {
+			return kept, fsx.Remove(path)
+		}
 	}
 	stamp := now.UTC().Format("20060102T150405Z")
 	for n := 0; ; n++ {
@@ -35,6 +53,26 @@ func quarantine(path, name, errorsDir, kind string, now time.Time) (string, erro
 	}
 }
 
+// keptAlready finds a duplicate of the same name and content in the errors directory; empty when there is none.
+func keptAlready(path, name, errorsDir string) (string, error) {
+	entries, err := os.ReadDir(errorsDir)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		rest, ok := strings.CutPrefix(e.Name(), name+".")
+		if !ok || !strings.HasSuffix(rest, "."+kindDuplicate) || !e.Type().IsRegular() {
+			continue
+		}
+		kept := filepath.Join(errorsDir, e.Name())
+		same, err := fsx.EqualFiles(path, kept)
+		if err != nil || same {
+			return kept, err
+		}
+	}
+	return "", nil
+}
+
 // moveAside moves files and directories within a file system, and regular files across.
 func moveAside(path, kept string) error {
 	info, err := os.Lstat(path)
@@ -47,21 +85,20 @@ func moveAside(path, kept string) error {
 	return fsx.Rename(path, kept)
 }
 
-// readHead returns the first bytes of a file, enough for a page header and for any format's magic, and its size.
-func readHead(path string) (head []byte, size int64, err error) {
+// readHead returns the first bytes of a file, enough for a page header and for any format's magic.
+func readHead(path string) (head []byte, info fs.FileInfo, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	defer f.Close() //nolint:errcheck // read only
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, err
+	if info, err = f.Stat(); err != nil {
+		return nil, nil, err
 	}
 	head = make([]byte, max(wal.PageHeaderSize, 64))
 	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, 0, fmt.Errorf("read %s: %w", path, err)
+		return nil, nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	return head[:n], info.Size(), nil
+	return head[:n], info, nil
 }

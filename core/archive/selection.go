@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/barman-go/barman/core/fsx"
@@ -14,7 +13,7 @@ import (
 
 // Source is a directory from which WAL is archived.
 type Source struct {
-	// Name is for messages: "file archival" or "streaming".
+	// Name is for messages: FileArchival or Streaming.
 	Name string
 	Dir  string
 	// Batch is the number of files archived in one run; 0 means all.
@@ -29,25 +28,20 @@ const (
 	Streaming    = "streaming"
 )
 
-// candidate is a file that waits to be archived.
-type candidate struct {
-	name wal.FileName
-	path string
-}
-
-// selection is what a run finds in a source.
+// selection is what a run finds in a source. It holds names only, for queues may be long.
 type selection struct {
-	files []candidate
+	// files are in name order.
+	files []wal.FileName
 	// junk are the names of entries that are no WAL files.
 	junk []string
-	// total counts all entries except temporary ones.
+	// total counts all entries that are not hidden, as Barman does for its message about the batch size.
 	total int
 }
 
-// selectFiles lists a source in name order. Hidden and temporary names are invisible; junk does not count towards the
-// batch, so that it cannot keep WAL from being archived.
+// selectFiles lists a source. Hidden and temporary names are left alone; junk does not count towards the batch, so that
+// it cannot keep WAL from being archived.
 func (s Source) selectFiles() (selection, error) {
-	entries, err := os.ReadDir(s.Dir)
+	entries, err := os.ReadDir(s.Dir) // sorted by name
 	if errors.Is(err, fs.ErrNotExist) {
 		return selection{}, nil
 	}
@@ -55,26 +49,23 @@ func (s Source) selectFiles() (selection, error) {
 		return selection{}, fmt.Errorf("list WAL files: %w", err)
 	}
 	var sel selection
-	var partials []candidate
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") || strings.HasSuffix(e.Name(), fsx.TempSuffix) {
+		if strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
 		sel.total++
+		if strings.HasSuffix(e.Name(), fsx.TempSuffix) {
+			continue
+		}
 		name, err := wal.ParseFileName(e.Name())
 		if err != nil || !e.Type().IsRegular() {
 			sel.junk = append(sel.junk, e.Name())
 			continue
 		}
-		c := candidate{name, filepath.Join(s.Dir, e.Name())}
-		if s.Streaming && name.Kind() == wal.KindPartial {
-			partials = append(partials, c)
-			continue
-		}
-		sel.files = append(sel.files, c)
+		sel.files = append(sel.files, name)
 	}
 	if s.Streaming {
-		sel.holdBack(partials)
+		sel.holdBack()
 	}
 	if s.Batch > 0 && len(sel.files) > s.Batch {
 		sel.files = sel.files[:s.Batch]
@@ -82,13 +73,22 @@ func (s Source) selectFiles() (selection, error) {
 	return sel, nil
 }
 
-// holdBack leaves the receiver its position: the newest partial file, or the newest file when there is none. Older
-// partial files are the ends of timelines that were left; they are archived as they are.
-func (sel *selection) holdBack(partials []candidate) {
-	switch {
-	case len(partials) > 0:
-		sel.files = append(sel.files, partials[:len(partials)-1]...)
-	case len(sel.files) > 0:
-		sel.files = sel.files[:len(sel.files)-1]
+// holdBack leaves the receiver its position: the newest partial segment, or the newest segment when none is partial.
+// Older partial segments are the ends of timelines that were left; they are archived as they are.
+//
+// (Barman holds back the last file of whatever kind. A history file sorts after the segments of the timeline before, and
+// tells a receiver nothing about its position.)
+func (sel *selection) holdBack() {
+	last := -1
+	for _, kind := range []wal.Kind{wal.KindPartial, wal.KindSegment} {
+		for i, name := range sel.files {
+			if name.Kind() == kind {
+				last = i
+			}
+		}
+		if last >= 0 {
+			sel.files = append(sel.files[:last:last], sel.files[last+1:]...)
+			return
+		}
 	}
 }

@@ -7,8 +7,11 @@
 //
 // A delete can be interrupted anywhere and is completed by the next cron:
 //
-//	pre hooks ▸ mark delete_this ▸ content ▸ WAL index ▸ WAL files ▸ backup.info ▸ unmark ▸ post hooks
+//	pre hooks ▸ mark delete_this ▸ status FAILED ▸ content ▸ WAL index ▸ WAL files ▸ backup.info ▸ unmark ▸ post hooks
 //
-// The mark comes after the pre hooks, so that a hook that stops a delete stops it for good, and before anything is
-// removed, so that half a backup is never taken for a whole one.
+// The mark comes after the pre hooks, so that a hook that stops a delete stops it for good. The status is written before
+// anything is removed: from then on the backup says of itself, to Python Barman as well, that it cannot be restored. So
+// half a backup is never taken for a whole one, does not count for the retention policy, and needs no WAL.
+//
+// A backup that is kept is not deleted, marked or not: somebody said so later than whoever marked it.
 package maintenance

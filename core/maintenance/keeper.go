@@ -69,18 +69,23 @@ func (k *Keeper) CheckWaiting(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, b := range backups.With(catalog.StatusWaitingForWALs) {
 		_, err := k.CheckBackup(ctx, b.ID)
-		if err != nil && !errors.Is(err, lock.ErrBusy) {
-			return err
+		if err != nil && !errors.Is(err, lock.ErrBusy) && !errors.Is(err, catalog.ErrNoBackup) {
+			errs = append(errs, fmt.Errorf("check backup %s: %w", b.ID, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Reap marks backups as FAILED whose process died before it could. A backup in progress holds the server's backup lock,
 // so when that lock is free every backup that is EMPTY or STARTED is an orphan of a killed process.
 func (k *Keeper) Reap(ctx context.Context) error {
+	// Without the lock at first: a backup that is about to begin must not find it held for nothing.
+	if found, err := k.unfinished(); err != nil || len(found) == 0 {
+		return err
+	}
 	l, err := lock.Acquire(ctx, k.LockDir, lock.ForServer(lock.Backup, k.Server), false)
 	if errors.Is(err, lock.ErrBusy) {
 		return nil
@@ -89,20 +94,31 @@ func (k *Keeper) Reap(ctx context.Context) error {
 		return err
 	}
 	defer l.Release() //nolint:errcheck // the lock ends with the process at the latest
-	backups, err := k.Catalog.List()
+	found, err := k.unfinished()
 	if err != nil {
 		return err
 	}
-	for _, b := range backups.With(catalog.StatusEmpty, catalog.StatusStarted) {
+	var errs []error
+	for _, b := range found {
 		_, err := k.Catalog.Update(b.ID, func(b *catalog.BackupInfo) error {
 			return b.Fail("the backup process ended before the backup was complete")
 		})
 		if err != nil {
-			return err
+			errs = append(errs, err)
+			continue
 		}
 		k.Out.Warning("Backup %s of server %s was interrupted and has been marked as FAILED", b.ID, k.Server)
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// unfinished are the backups that are being taken, or were when their process died.
+func (k *Keeper) unfinished() ([]*catalog.BackupInfo, error) {
+	list, err := k.Catalog.List()
+	if err != nil {
+		return nil, err
+	}
+	return list.With(catalog.StatusEmpty, catalog.StatusStarted), nil
 }
 
 // backups reads the catalog together with the keeps.
@@ -128,17 +144,4 @@ func (k *Keeper) running(list *catalog.Backups) string {
 		return b.ID
 	}
 	return ""
-}
-
-// lockedDelete deletes a backup under its own lock.
-func (k *Keeper) lockedDelete(ctx context.Context, b *catalog.BackupInfo, byRetention bool) error {
-	l, err := lock.Acquire(ctx, k.LockDir, lock.ForBackup(lock.BackupID, k.Server, b.ID), false)
-	if err != nil {
-		return err
-	}
-	if err := k.remove(ctx, b, byRetention); err != nil {
-		_ = l.Release()
-		return fmt.Errorf("delete backup %s: %w", b.ID, err)
-	}
-	return l.Remove() // the backup is gone, and nobody will ask for its lock again
 }
