@@ -106,8 +106,8 @@ func readHistory(ctx context.Context, tli wal.TimelineID, path, temp string, dec
 	return wal.ParseHistory(tli, bytes.NewReader(content))
 }
 
-// plainFile returns a path of the plain content of an archived file: the file itself, or a temporary one in temp, which the
-// caller removes with the returned function.
+// plainFile returns a path of the plain content of an archived file: the file itself, or a temporary one in temp,
+// which the caller removes with the returned function.
 func plainFile(ctx context.Context, path, temp string, decoder Decoder) (plain string, remove func(), err error) {
 	format, err := decoder.FormatOf(ctx, path)
 	if err != nil {
@@ -137,8 +137,8 @@ func (a *Archived) newest(tli wal.TimelineID) wal.TimelineID {
 	return tli
 }
 
-// probed is the timeline that PostgreSQL finds for "latest": it asks for the history files of one timeline after the other
-// until one is missing.
+// probed is the timeline that PostgreSQL finds for "latest": it asks for the history files of one timeline after the
+// other until one is missing.
 func (a *Archived) probed(tli wal.TimelineID) wal.TimelineID {
 	for a.Files[tli+1] != "" {
 		tli++

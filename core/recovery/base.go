@@ -11,15 +11,16 @@ import (
 	"github.com/barman-go/barman/sdk/transfer"
 )
 
-// excluded are parts of PGDATA that must not be restored: the log and the WAL of the original, its process, and files that start or
-// steer a recovery of another kind than the one asked for. tablespace_map would make PostgreSQL replace the links.
+// excluded are parts of PGDATA that must not be restored: the log and the WAL of the original, its process, and files
+// that start or steer a recovery of another kind than the one asked for. tablespace_map would make PostgreSQL replace
+// the links.
 var excluded = []string{
 	"/pg_log/*", "/log/*", "/pg_xlog/*", "/pg_wal/*", "/postmaster.pid", "/recovery.conf", "/recovery.signal", "/standby.signal",
 	"/tablespace_map", "/" + InfoFile, "/" + controlFile,
 }
 
-// markIncomplete makes the destination, writes the marker and takes pg_control away, so that from here to the end nobody can start
-// PostgreSQL on it.
+// markIncomplete makes the destination, writes the marker and takes pg_control away, so that from here to the end
+// nobody can start PostgreSQL on it.
 func (r *restore) markIncomplete(ctx context.Context) error {
 	marker, err := json.Marshal(Marker{
 		Server: r.plan.Server, Backup: r.plan.Backup.ID, Directories: r.plan.directories(), Note: markerNote,
@@ -86,8 +87,8 @@ func (r *restore) linkTablespaces(ctx context.Context) error {
 	return r.apply(ctx, changes...)
 }
 
-// describe leaves the backup's description in the destination, and takes the manifest out of the way of tools that would hold the
-// running server against it.
+// describe leaves the backup's description in the destination, and takes the manifest out of the way of tools that
+// would hold the running server against it.
 func (r *restore) describe(ctx context.Context) error {
 	info, err := catalog.EncodeInfo(r.plan.Backup)
 	if err != nil {

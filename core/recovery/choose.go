@@ -24,8 +24,8 @@ func choose(o *Options, t Target, backups *catalog.Backups) (*catalog.BackupInfo
 	return b, fmt.Sprintf("asked for as %q", o.Backup), nil
 }
 
-// chooseBest finds the newest backup from which the target can be reached. As in Barman, this is decided by the backup's end
-// and, if a timeline is asked for, by the timeline on which it was taken.
+// chooseBest finds the newest backup from which the target can be reached. As in Barman, this is decided by the
+// backup's end and, if a timeline is asked for, by the timeline on which it was taken.
 func chooseBest(t Target, backups *catalog.Backups) (*catalog.BackupInfo, string, error) {
 	var fits func(b *catalog.BackupInfo) bool
 	reason := "the newest backup"

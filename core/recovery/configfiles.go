@@ -21,8 +21,8 @@ var (
 // maxIncludes bounds the number of files followed; PostgreSQL allows ten levels.
 const maxIncludes = 200
 
-// secureSettings switches off the settings of the restored files that would be dangerous in a copy, and adds the recovery
-// settings. Included files are followed as long as they lie in the data directory.
+// secureSettings switches off the settings of the restored files that would be dangerous in a copy, and adds the
+// recovery settings. Included files are followed as long as they lie in the data directory.
 func (r *restore) secureSettings(ctx context.Context, res *Result, lines []string) error {
 	recovery := recoveryFile(r.plan.Backup.Version, r.options)
 	queue := slices.Clone(configFiles)
@@ -93,8 +93,8 @@ func (r *restore) findAuxiliary(ctx context.Context, res *Result) error {
 	return nil
 }
 
-// includes returns the files that include lines name, relative to the data directory. Directories are listed in the backup,
-// whose tree is that of the destination.
+// includes returns the files that include lines name, relative to the data directory. Directories are listed in the
+// backup, whose tree is that of the destination.
 func (r *restore) includes(lines []Setting) []string {
 	var files []string
 	for _, line := range lines {

@@ -27,7 +27,8 @@ type Place struct {
 type Found struct {
 	// Places are by directory: the destination, the tablespaces' locations, the staging WAL directory.
 	Places map[string]Place
-	// Postmaster is the process of postmaster.pid; 0 when there is no such file, −1 when nobody can tell whether the process lives.
+	// Postmaster is the process of postmaster.pid; 0 when there is no such file, −1 when nobody can tell whether the
+	// process lives.
 	Postmaster int
 	// Marker is what an interrupted restore left; nil when there was none.
 	Marker *Marker

@@ -1,11 +1,12 @@
-// Package recovery brings a backup back: on this host or another one, to the end of the archive or to a point in time.
+// Package recovery brings a backup back: on this host or another one, to the end of the archive or to a point in
+// time.
 //
 //	Options ─▶ Plan ─▶ Run
 //	           │       hooks ▸ base ▸ tablespace links ▸ WAL ▸ recovery settings ▸ dangerous settings ▸ fsync ▸ pg_control ▸ hooks
 //	           └ which backup, which timelines, which WAL files, is the target reachable, does the destination fit
 //
-// A Plan is a value. It is computed from facts that were gathered before (Facts), so that every decision can be tested
-// without a disk, and nothing is written while it has a Problem:
+// A Plan is a value. It is computed from facts that were gathered before (Facts), so that every decision can be
+// tested without a disk, and nothing is written while it has a Problem:
 //
 //	backup 20260111T100000 (newest that ended before the target)
 //	timeline 1 ──▶ 0/5000000 ──▶ timeline 2
@@ -16,9 +17,9 @@
 //
 // Nothing at the destination changes before the plan has been accepted and the pre hooks have run.
 //
-// A destination that is not complete cannot be started: global/pg_control, without which PostgreSQL refuses to start, is
-// copied last, after everything else has been made durable. Until then the file .barman-restore-incomplete tells what was
-// being restored, and the same command takes up the work again.
+// A destination that is not complete cannot be started: global/pg_control, without which PostgreSQL refuses to start,
+// is copied last, after everything else has been made durable. Until then the file .barman-restore-incomplete tells
+// what was being restored, and the same command takes up the work again.
 //
 // Everything is read from the catalog and the archive; neither is ever changed.
 //

@@ -10,8 +10,8 @@ import (
 // mangledPrefix marks lines of configuration files that a restore has switched off.
 const mangledPrefix = "#BARMAN#"
 
-// replaced are settings that would let the restored server damage the original's data, with their new value; an empty value
-// only switches them off.
+// replaced are settings that would let the restored server damage the original's data, with their new value; an empty
+// value only switches them off.
 var replaced = map[string]string{
 	// The copy must not write into the archive of the original.
 	"archive_command": "false",
@@ -27,8 +27,8 @@ var replaced = map[string]string{
 	"recovery_target_action":    "",
 }
 
-// leftovers are settings that are switched off when an earlier restore by Barman wrote them: the directory that they name is gone,
-// or, worse, belongs to another restore.
+// leftovers are settings that are switched off when an earlier restore by Barman wrote them: the directory that they
+// name is gone, or, worse, belongs to another restore.
 var leftovers = map[string]*regexp.Regexp{
 	"restore_command":      regexp.MustCompile(`\bcp .*barman_wal|barman get-wal|barman-wal-restore`),
 	"recovery_end_command": regexp.MustCompile(`rm -fr .*barman_wal`),
@@ -53,8 +53,8 @@ type mangled struct {
 	kept bool
 }
 
-// mangle switches dangerous settings off. Names are compared without case, as PostgreSQL does; line numbers are those of the
-// result, which is what a person opens.
+// mangle switches dangerous settings off. Names are compared without case, as PostgreSQL does; line numbers are those
+// of the result, which is what a person opens.
 func mangle(file, content string) mangled {
 	var m mangled
 	var out strings.Builder

@@ -6,7 +6,8 @@ import (
 	"github.com/barman-go/barman/sdk/transfer"
 )
 
-// Options are what the user asked for, as typed: the command line laid over the server's configuration. Plan checks them.
+// Options are what the user asked for, as typed: the command line laid over the server's configuration. Plan checks
+// them.
 type Options struct {
 	// Backup is an id, a name, a shortcut such as latest, or auto: the best backup for the target.
 	Backup string
@@ -30,14 +31,14 @@ type Options struct {
 	Delta bool
 	// Tablespaces are rules NAME:LOCATION.
 	Tablespaces []string
-	// RemoteCommand reaches the host that is restored to, such as "ssh postgres@db2"; empty for a local restore. Remote is the same,
-	// split into program and arguments.
+	// RemoteCommand reaches the host that is restored to, such as "ssh postgres@db2"; empty for a local restore.
+	// Remote is the same, split into program and arguments.
 	RemoteCommand string
 	Remote        []string
 	// StagingWALDirectory receives the WAL of a point-in-time recovery; empty means barman_wal in the destination.
 	StagingWALDirectory string
-	// ConfFilename receives the recovery settings, relative to the destination; empty means postgresql.auto.conf. It has no
-	// effect before PostgreSQL 12.
+	// ConfFilename receives the recovery settings, relative to the destination; empty means postgresql.auto.conf. It
+	// has no effect before PostgreSQL 12.
 	ConfFilename string
 	// OptionPort is the port in the restore_command of a remote get-wal; 0 means ssh's default.
 	OptionPort int
@@ -50,12 +51,14 @@ type Options struct {
 	StartBatchSize     int
 	StartBatchPeriod   time.Duration
 
-	// StagingPath and StagingLocation ("local" or "remote"; LocationTyped when the command line gave it) are for backups that are
-	// compressed, encrypted or incremental; RecoveryStagingPath and LocalStagingPath are their predecessors.
+	// StagingPath and StagingLocation ("local" or "remote"; LocationTyped when the command line gave it) are for
+	// backups that are compressed, encrypted or incremental; RecoveryStagingPath and LocalStagingPath are their
+	// predecessors.
 	StagingPath, StagingLocation          string
 	LocationTyped                         bool
 	RecoveryStagingPath, LocalStagingPath string
-	// SnapshotInstance is the argument of --snapshot-recovery-instance; SnapshotArguments are the names of all snapshot options given.
+	// SnapshotInstance is the argument of --snapshot-recovery-instance; SnapshotArguments are the names of all
+	// snapshot options given.
 	SnapshotInstance  string
 	SnapshotArguments []string
 }

@@ -64,8 +64,8 @@ type Tablespace struct {
 
 // WALRange is the WAL that a recovery needs and the archive has.
 type WALRange struct {
-	// Begin is where replay starts; Required is up to where it has to come for the target, as far as that is known: at least the
-	// backup's end. Available is up to where the archive leads without a gap.
+	// Begin is where replay starts; Required is up to where it has to come for the target, as far as that is known:
+	// at least the backup's end. Available is up to where the archive leads without a gap.
 	Begin, Required, Available wal.LSN
 	// Files are copied, in order. With get-wal they are not.
 	Files []WALFile

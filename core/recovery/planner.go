@@ -14,9 +14,9 @@ import (
 	"github.com/barman-go/barman/core/wal"
 )
 
-// Plan decides what a restore would do, and writes nothing but temporary files of its own. The error is a *PlanError when the
-// restore cannot work; the plan is then returned, too, unless the request as such was wrong. Other errors come from the catalog, the
-// archive or the connection.
+// Plan decides what a restore would do, and writes nothing but temporary files of its own. The error is a *PlanError
+// when the restore cannot work; the plan is then returned, too, unless the request as such was wrong. Other errors
+// come from the catalog, the archive or the connection.
 func (r *Restorer) Plan(ctx context.Context, o Options) (*Plan, error) {
 	copier, err := r.OpenCopier(ctx, o.remote())
 	if err != nil {
@@ -70,8 +70,8 @@ func (r *Restorer) decide(o *Options) (*Plan, error) {
 	return p, nil
 }
 
-// walDirectory is where WAL files go: beside the data for a point-in-time recovery, because PostgreSQL then fetches them
-// with restore_command, else where PostgreSQL looks by itself.
+// walDirectory is where WAL files go: beside the data for a point-in-time recovery, because PostgreSQL then fetches
+// them with restore_command, else where PostgreSQL looks by itself.
 func walDirectory(p *Plan, o *Options) string {
 	switch {
 	case o.GetWAL:
@@ -201,8 +201,9 @@ func (r *Restorer) planDestination(ctx context.Context, o *Options, copier Copie
 	return nil
 }
 
-// horizon is the time before which a file that looks unchanged is unchanged: the earlier begin of this backup and of the one
-// that was restored before. After an interrupted restore nothing is trusted, because its files may not have reached the disk.
+// horizon is the time before which a file that looks unchanged is unchanged: the earlier begin of this backup and of
+// the one that was restored before. After an interrupted restore nothing is trusted, because its files may not have
+// reached the disk.
 func horizon(f *Found, p *Plan, zone *time.Location) time.Time {
 	if f.Info == nil || f.Marker != nil {
 		return time.Time{}

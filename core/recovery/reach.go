@@ -13,8 +13,8 @@ import (
 	"github.com/barman-go/barman/core/wal/record"
 )
 
-// minScan is how many segments at the end of the range are looked at before the newest commit found there counts as the
-// newest of all: commit records of parallel sessions are not strictly in the order of their times.
+// minScan is how many segments at the end of the range are looked at before the newest commit found there counts as
+// the newest of all: commit records of parallel sessions are not strictly in the order of their times.
 const minScan = 4
 
 // errFound ends a scan early.
@@ -23,9 +23,9 @@ var errFound = errors.New("found")
 // segmentOpener opens the plain content of an archived segment.
 type segmentOpener func(ctx context.Context, f WALFile) (io.ReadCloser, error)
 
-// checkReach finds out from the records themselves whether recovery gets to a target time or LSN. PostgreSQL stops at the first
-// commit after the time, and at the first record that begins at the LSN or after it; when there is none, PostgreSQL 13 and
-// later end with a fatal error after all the work.
+// checkReach finds out from the records themselves whether recovery gets to a target time or LSN. PostgreSQL stops at
+// the first commit after the time, and at the first record that begins at the LSN or after it; when there is none,
+// PostgreSQL 13 and later end with a fatal error after all the work.
 func checkReach(ctx context.Context, p *Plan, soft bool, now time.Time, open segmentOpener) error {
 	switch p.Target.Kind {
 	case ToTime:
@@ -117,8 +117,8 @@ func checkLSN(ctx context.Context, p *Plan, soft bool, open segmentOpener) error
 	return nil
 }
 
-// scan reads the records of consecutive segments; i is the index of the file in which a record ends. It ends without an error at
-// errFound and where the valid WAL ends.
+// scan reads the records of consecutive segments; i is the index of the file in which a record ends. It ends without
+// an error at errFound and where the valid WAL ends.
 func scan(ctx context.Context, files []WALFile, open segmentOpener, each func(i int, r record.Record) error) error {
 	var reader record.Reader
 	for i, f := range files {

@@ -18,8 +18,8 @@ import (
 	"github.com/barman-go/barman/test/lab"
 )
 
-// TestRestoredServerHasTheRowsOfItsTarget backs a server up in both layouts while rows are committed, restores it to every kind of
-// target with the real plugins, starts PostgreSQL on the result and compares the rows with the ledger.
+// TestRestoredServerHasTheRowsOfItsTarget backs a server up in both layouts while rows are committed, restores it to
+// every kind of target with the real plugins, starts PostgreSQL on the result and compares the rows with the ledger.
 func TestRestoredServerHasTheRowsOfItsTarget(t *testing.T) {
 	s := newSite(t, lab.ClusterOptions{})
 	ledger := s.cluster.StartLedger(t, lab.LedgerOptions{Writers: 2, Tablespace: "hot"})
@@ -35,7 +35,8 @@ func TestRestoredServerHasTheRowsOfItsTarget(t *testing.T) {
 	more(30)
 	moment := time.Now()
 	more(10)
-	// The writers are between two commits here and there, but never all at a point; the ledger knows what is uncertain.
+	// The writers are between two commits here and there, but never all at a point; the ledger knows what is
+	// uncertain.
 	point := mustLSN(t, s.cluster.MustSQL(t, "SELECT pg_create_restore_point('before the accident')"))
 	more(10)
 	position := mustLSN(t, s.cluster.MustSQL(t, "SELECT pg_current_wal_insert_lsn()"))
@@ -184,7 +185,8 @@ func testRefusals(t *testing.T, s *site, backup *catalog.BackupInfo) {
 	}
 }
 
-// testInterrupted ends a restore while WAL is copied; the server must not start, and the same command must complete the work.
+// testInterrupted ends a restore while WAL is copied; the server must not start, and the same command must complete
+// the work.
 func testInterrupted(t *testing.T, s *site, ledger *lab.Ledger) {
 	dir := lab.ScratchDir(t)
 	data := filepath.Join(dir, "data")

@@ -12,7 +12,8 @@ import (
 	"github.com/barman-go/barman/sdk/transfer"
 )
 
-// Copier copies trees to the destination and changes its small files. transfer.Client and every transfer.FileCopier is one.
+// Copier copies trees to the destination and changes its small files. transfer.Client and every transfer.FileCopier
+// is one.
 type Copier interface {
 	Copy(ctx context.Context, plan transfer.Plan, rep progress.Reporter) (transfer.CopyResult, error)
 	ReadFile(ctx context.Context, remote []string, path string, maxBytes int64) (transfer.FileContent, error)
@@ -70,7 +71,8 @@ type Restorer struct {
 	Archive func(ctx context.Context) error
 	Hooks   Hooks
 	Client  WALClient
-	// TempDir is where WAL is decoded for a remote destination; empty means the system's directory for temporary files.
+	// TempDir is where WAL is decoded for a remote destination; empty means the system's directory for temporary
+	// files.
 	TempDir string
 	Out     report.Messenger
 	// Progress receives the progress of the copies.

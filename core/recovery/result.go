@@ -14,7 +14,8 @@ type Setting struct {
 	// Line counts from 1, in the restored file; of a changed setting it is the line with the new value.
 	Line int
 	Key  string
-	// Value is the new value of a changed setting, empty when it was switched off; of a warning it is the rest of the line.
+	// Value is the new value of a changed setting, empty when it was switched off; of a warning it is the rest of the
+	// line.
 	Value string
 }
 
@@ -126,8 +127,8 @@ func settingRows(settings []Setting) []any {
 	return rows
 }
 
-// Notices are the warnings and the closing information that the JSON document carries in _WARNING and _INFO; the console
-// has them in its layout. A command that writes JSON passes them to its writer.
+// Notices are the warnings and the closing information that the JSON document carries in _WARNING and _INFO; the
+// console has them in its layout. A command that writes JSON passes them to its writer.
 func (r *Result) Notices() (warnings, infos []string) {
 	if len(r.Changes) > 0 {
 		warnings = append(warnings, "IMPORTANT! Some settings have been modified to prevent data losses. See 'changes' key.")

@@ -22,8 +22,8 @@ type restore struct {
 	trees []*fsx.Tree
 }
 
-// Run restores a backup. The error is a *PlanError when nothing was written, the error of a hook that stopped the restore before
-// anything was written, or a *StepError when the destination is not complete.
+// Run restores a backup. The error is a *PlanError when nothing was written, the error of a hook that stopped the
+// restore before anything was written, or a *StepError when the destination is not complete.
 func (r *Restorer) Run(ctx context.Context, o Options) (*Result, error) {
 	started := r.Now()
 	r.archivePending(ctx)
@@ -158,9 +158,9 @@ func (r *restore) secure(ctx context.Context, result *Result, lines []string) er
 	return r.secureSettings(ctx, result, lines)
 }
 
-// openTrees starts to watch the file systems of a local destination, before anything large is written to them: only then is an
-// error that the kernel finds later reported here. On a remote host the plugin's small changes are durable; the rest is
-// left to that host's kernel.
+// openTrees starts to watch the file systems of a local destination, before anything large is written to them: only
+// then is an error that the kernel finds later reported here. On a remote host the plugin's small changes are
+// durable; the rest is left to that host's kernel.
 func (r *restore) openTrees(ctx context.Context) error {
 	if r.options.remote() {
 		return nil

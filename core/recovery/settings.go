@@ -7,8 +7,8 @@ import (
 	"github.com/barman-go/barman/sdk/transfer"
 )
 
-// usesSettings tells whether recovery is configured at all. Without a target, get-wal and standby mode PostgreSQL replays
-// what it finds in its own WAL directory, led by backup_label.
+// usesSettings tells whether recovery is configured at all. Without a target, get-wal and standby mode PostgreSQL
+// replays what it finds in its own WAL directory, led by backup_label.
 func usesSettings(t Target, getWAL, standby bool) bool { return t.PITR() || getWAL || standby }
 
 // recoveryLines are the settings that make PostgreSQL recover as the plan says, in Barman's order.

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// specialTimes are inputs of PostgreSQL's type timestamptz that stand for no fixed moment. recovery_target_time refuses the ones
-// that depend on the clock, too.
+// specialTimes are inputs of PostgreSQL's type timestamptz that stand for no fixed moment. recovery_target_time
+// refuses the ones that depend on the clock, too.
 var specialTimes = []string{
 	"infinity", "-infinity", "+infinity", "now", "today", "tomorrow", "yesterday", "epoch", "allballs",
 }
@@ -28,7 +28,8 @@ var (
 	dayOrMonth = regexp.MustCompile(`^\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b`)
 )
 
-// dateLayouts and timeLayouts are combined; fractions of a second are accepted after every layout that ends in seconds.
+// dateLayouts and timeLayouts are combined; fractions of a second are accepted after every layout that ends in
+// seconds.
 var (
 	dateLayouts = []string{
 		"2006-1-2", "2006/1/2", "20060102", "2 Jan 2006", "2-Jan-2006", "Jan 2 2006", "Jan 2, 2006", "2006-Jan-2",
@@ -39,18 +40,19 @@ var (
 	yearLast = []string{"Jan 2 15:04:05 2006", "Jan 2 3:04:05 PM 2006", "2 Jan 15:04:05 2006"}
 )
 
-// abbreviations are zone abbreviations of PostgreSQL's default set that mean one thing only, in hours east of Greenwich.
+// abbreviations are zone abbreviations of PostgreSQL's default set that mean one thing only, in hours east of
+// Greenwich.
 var abbreviations = map[string]int{
 	"Z": 0, "UTC": 0, "GMT": 0, "UT": 0, "ZULU": 0, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "EET": 2, "EEST": 3,
 	"MSK": 3, "EST": -5, "EDT": -4, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "JST": 9, "KST": 9, "AEST": 10, "AEDT": 11,
 }
 
-// parseTargetTime reads a moment in the forms that PostgreSQL accepts: ISO 8601 with or without T, compact digits, months by name, and what
-// date(1) and ctime print, followed by an offset, a zone's name or an abbreviation. Without one the moment is in zone, and
-// assumed is true.
+// parseTargetTime reads a moment in the forms that PostgreSQL accepts: ISO 8601 with or without T, compact digits,
+// months by name, and what date(1) and ctime print, followed by an offset, a zone's name or an abbreviation. Without
+// one the moment is in zone, and assumed is true.
 //
-// Forms that could mean two moments are errors: 01/02/2026, an hour that daylight saving time skips or repeats, abbreviations used by
-// several countries.
+// Forms that could mean two moments are errors: 01/02/2026, an hour that daylight saving time skips or repeats,
+// abbreviations used by several countries.
 //
 // Source: PostgreSQL manual, section "Date/Time Input".
 func parseTargetTime(text string, zone *time.Location) (t time.Time, assumed bool, err error) {
@@ -117,8 +119,8 @@ func parseWall(body string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is not a date and time such as 2026-01-31 14:30:00+01:00", body)
 }
 
-// parseZone reads an offset, a zone's name such as Europe/Rome, or an abbreviation. body decides which abbreviation of the
-// host's zone is in force.
+// parseZone reads an offset, a zone's name such as Europe/Rome, or an abbreviation. body decides which abbreviation
+// of the host's zone is in force.
 func parseZone(text, body string, host *time.Location) (*time.Location, error) {
 	if m := offsetForm.FindStringSubmatch(text); m != nil {
 		return parseOffset(m)

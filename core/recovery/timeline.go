@@ -19,10 +19,11 @@ type route struct {
 
 // chooseRoute decides which timeline recovery follows.
 //
-// Without --target-tli PostgreSQL 12 and later follow the latest timeline. PostgreSQL finds it by asking for history files with rising
-// numbers, whether or not the timeline descends from the backup's, and fails when it does not. Here it is the newest that does
-// descend, and it is written down whenever there are timelines after the backup's, so that the WAL that was copied and the
-// way that PostgreSQL takes cannot differ. Earlier versions, and a recovery without any target, stay on the backup's timeline.
+// Without --target-tli PostgreSQL 12 and later follow the latest timeline. PostgreSQL finds it by asking for history
+// files with rising numbers, whether or not the timeline descends from the backup's, and fails when it does not. Here
+// it is the newest that does descend, and it is written down whenever there are timelines after the backup's, so that
+// the WAL that was copied and the way that PostgreSQL takes cannot differ. Earlier versions, and a recovery without
+// any target, stay on the backup's timeline.
 func chooseRoute(t Target, b *catalog.BackupInfo, standby, archiveRecovery bool, a *Archived) (route, *Problem) {
 	switch t.Timeline {
 	case TimelineCurrent:

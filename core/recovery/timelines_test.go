@@ -9,9 +9,9 @@ import (
 	"github.com/barman-go/barman/test/lab"
 )
 
-// TestRestoreChoosesBetweenTimelines has a standby promoted while its primary goes on, both archiving into one catalog: rows 1 and 2
-// are common, 3 is only on timeline 1, 4 only on timeline 2. It restores to another host (this one, through ssh), locally, and over
-// an older restore.
+// TestRestoreChoosesBetweenTimelines has a standby promoted while its primary goes on, both archiving into one
+// catalog: rows 1 and 2 are common, 3 is only on timeline 1, 4 only on timeline 2. It restores to another host (this
+// one, through ssh), locally, and over an older restore.
 func TestRestoreChoosesBetweenTimelines(t *testing.T) {
 	sshd := lab.StartSSHD(t)
 	s := newSite(t, lab.ClusterOptions{})

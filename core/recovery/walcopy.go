@@ -21,8 +21,8 @@ const spoolBytes = 1 << 30
 // archiveStatus is where PostgreSQL notes which of its segments need no archiving.
 const archiveStatus = "archive_status"
 
-// copyWAL puts the plan's WAL files into the WAL directory, decoded. Files are written under their final names: until the whole
-// destination is complete nobody reads them, and an interrupted restore writes them again.
+// copyWAL puts the plan's WAL files into the WAL directory, decoded. Files are written under their final names: until
+// the whole destination is complete nobody reads them, and an interrupted restore writes them again.
 func (r *restore) copyWAL(ctx context.Context) error {
 	own := !r.plan.Target.PITR()
 	dirs := []transfer.FileChange{{Action: transfer.Mkdir, Path: r.plan.WALDirectory, Mode: 0o700}}
@@ -76,8 +76,9 @@ func (r *restore) sendBatch(ctx context.Context, files []WALFile, status bool) e
 	return err
 }
 
-// decodeAll writes the plain content of files to dir with several workers; the first error stops all. With status each gets
-// the file that tells PostgreSQL not to archive it again. With link, files that need no decoding become symbolic links.
+// decodeAll writes the plain content of files to dir with several workers; the first error stops all. With status
+// each gets the file that tells PostgreSQL not to archive it again. With link, files that need no decoding become
+// symbolic links.
 func (r *restore) decodeAll(ctx context.Context, files []WALFile, dir string, status, link bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

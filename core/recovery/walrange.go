@@ -26,7 +26,8 @@ func chooseWAL(t Target, b *catalog.BackupInfo, path wal.Path, a *Archived) WALR
 	for s := range path.Segments(max(end, w.Required), size) {
 		file, partial := a.Segments[s], false
 		if file == "" && s.EndLSN(size) >= end && s.Timeline == path[len(path)-1].Timeline {
-			// Nobody wrote more of this timeline: its last segment stays partial, and PostgreSQL does not look for that name.
+			// Nobody wrote more of this timeline: its last segment stays partial, and PostgreSQL does not look for
+			// that name.
 			file, partial = a.Partials[s], true
 		}
 		switch {
@@ -52,8 +53,8 @@ func chooseWAL(t Target, b *catalog.BackupInfo, path wal.Path, a *Archived) WALR
 	return w
 }
 
-// addOlder takes the file of an older timeline for the place of s. PostgreSQL does the same; such a file serves up to where the
-// timeline was left.
+// addOlder takes the file of an older timeline for the place of s. PostgreSQL does the same; such a file serves up to
+// where the timeline was left.
 func (w *WALRange) addOlder(path wal.Path, s wal.Segment, a *Archived, size wal.SegmentSize) {
 	for _, older := range path.Candidates(s.StartLSN(size), size)[1:] {
 		file := a.Segments[older]

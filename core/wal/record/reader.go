@@ -9,8 +9,8 @@ import (
 	"github.com/barman-go/barman/core/wal"
 )
 
-// ErrEnd means that the valid WAL stops inside a segment. It is wrapped with the place and what was found there. That is
-// the end of what PostgreSQL replays; whether it is normal (a partial segment) or damage, the caller knows.
+// ErrEnd means that the valid WAL stops inside a segment. It is wrapped with the place and what was found there. That
+// is the end of what PostgreSQL replays; whether it is normal (a partial segment) or damage, the caller knows.
 var ErrEnd = errors.New("end of valid WAL")
 
 // Sizes of page headers on machines that align to 8 bytes.
@@ -25,8 +25,8 @@ const infoOverwrite = 0x0008
 // maxRecord is a bit more than PostgreSQL's XLogRecordMaxSize, 1020 MiB.
 const maxRecord = 1 << 30
 
-// Reader reads records from segments. It holds the beginning of a record that goes on in the next segment. Use it from one
-// goroutine; the zero value is ready.
+// Reader reads records from segments. It holds the beginning of a record that goes on in the next segment. Use it
+// from one goroutine; the zero value is ready.
 type Reader struct {
 	order binary.ByteOrder
 	magic uint16
@@ -40,9 +40,9 @@ type Reader struct {
 	total   int
 }
 
-// Segment reads all records that end in a segment and calls each for them, in order. Segments that follow one another join;
-// after a jump, the records that began before the segment are left out. An error of each ends the work and is returned as it
-// is; an error that matches wal.ErrNotWAL or ErrEnd is about the content; others come from src.
+// Segment reads all records that end in a segment and calls each for them, in order. Segments that follow one another
+// join; after a jump, the records that began before the segment are left out. An error of each ends the work and is
+// returned as it is; an error that matches wal.ErrNotWAL or ErrEnd is about the content; others come from src.
 func (r *Reader) Segment(src io.Reader, each func(Record) error) error {
 	first := make([]byte, longHeader)
 	if _, err := io.ReadFull(src, first); err != nil {

@@ -115,8 +115,8 @@ func timestamp(data []byte, order binary.ByteOrder) time.Time {
 	return postgresEpoch.Add(time.Duration(us%1e6) * time.Microsecond).Add(time.Duration(us/1e6) * time.Second)
 }
 
-// mainData returns the part of a record that belongs to its resource manager; nil when there is none, or when the record also has
-// data of blocks, which the records that decode looks into never have.
+// mainData returns the part of a record that belongs to its resource manager; nil when there is none, or when the
+// record also has data of blocks, which the records that decode looks into never have.
 func mainData(rec []byte, order binary.ByteOrder) []byte {
 	rest := rec[headerSize:]
 	for len(rest) > 0 {
