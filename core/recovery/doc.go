@@ -5,8 +5,8 @@
 //	           │       hooks ▸ base ▸ tablespace links ▸ WAL ▸ recovery settings ▸ dangerous settings ▸ fsync ▸ pg_control ▸ hooks
 //	           └ which backup, which timelines, which WAL files, is the target reachable, does the destination fit
 //
-// A Plan is a value. It is computed from facts that were gathered before (Facts), so that every decision can be
-// tested without a disk, and nothing is written while it has a Problem:
+// A Plan is a value. It is computed from facts that were gathered before (Archived, Found), so that every decision
+// can be tested without a disk, and nothing is written while it has a Problem:
 //
 //	backup 20260111T100000 (newest that ended before the target)
 //	timeline 1 ──▶ 0/5000000 ──▶ timeline 2
@@ -18,8 +18,9 @@
 // Nothing at the destination changes before the plan has been accepted and the pre hooks have run.
 //
 // A destination that is not complete cannot be started: global/pg_control, without which PostgreSQL refuses to start,
-// is copied last, after everything else has been made durable. Until then the file .barman-restore-incomplete tells
-// what was being restored, and the same command takes up the work again.
+// is copied last, after everything else has been made durable (on another host: after everything else has been
+// written; there is no way yet to make it flush its disks). Until then the file .barman-restore-incomplete tells what
+// was being restored, and the same command takes up the work again.
 //
 // Everything is read from the catalog and the archive; neither is ever changed.
 //
