@@ -96,9 +96,11 @@ func (c *Checker) archiveIsEmpty(r *rows, p *probes) {
 	const text = "please make sure WAL shipping is setup"
 	switch {
 	case c.Passive:
-		r.fail("WAL archive", text+fmt.Sprintf(" on the primary node, and run 'barman cron' here: no WAL of '%s' has been copied yet", c.Server))
+		r.fail("WAL archive", fmt.Sprintf("%s on the primary node, and run 'barman cron' here: no WAL of '%s' has been copied yet",
+			text, c.Server))
 	case c.ships(p):
-		r.fail("WAL archive", text+fmt.Sprintf(": it looks right, but no WAL has arrived yet; run 'barman switch-wal --force --archive %s'", c.Server))
+		r.fail("WAL archive", fmt.Sprintf("%s: it looks right, but no WAL has arrived yet; run 'barman switch-wal --force --archive %s'",
+			text, c.Server))
 	default:
 		r.fail("WAL archive", text)
 	}
@@ -106,8 +108,10 @@ func (c *Checker) archiveIsEmpty(r *rows, p *probes) {
 
 // ships tells whether the server is set up to send WAL and does not fail to.
 func (c *Checker) ships(p *probes) bool {
-	if facts, ok := known(p.sql); ok && c.Archiver && archiveModeOn(facts) && archives(facts) && facts.Archiver != nil && facts.Archiver.IsArchiving {
-		return true
+	if facts, ok := known(p.sql); ok && c.Archiver && archiveModeOn(facts) && archives(facts) {
+		if a := facts.Archiver; a != nil && a.IsArchiving {
+			return true
+		}
 	}
 	running, _ := known(p.receiver)
 	return c.StreamingArchiver && running
