@@ -28,7 +28,7 @@ func TestSaveThenLoad(t *testing.T) {
 	if err := c.Save(want); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(fullInfo, content(t, filepath.Join(c.Layout.Backup, "meta", "20260110T100000-backup.info"))); diff != "" {
+	if diff := cmp.Diff(ourFullInfo, content(t, filepath.Join(c.Layout.Backup, "meta", "20260110T100000-backup.info"))); diff != "" {
 		t.Error(diff)
 	}
 	got := must[*BackupInfo](t)(c.Load("20260110T100000"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -47,6 +48,9 @@ timeline=1
 version=160002
 xlog_segment_size=16777216
 `
+
+// ourFullInfo is the same backup as it is written here: without the one null that older versions refuse.
+var ourFullInfo = strings.Replace(fullInfo, "encryption=None\n", "", 1)
 
 func parsedFullInfo() *BackupInfo {
 	cet := time.FixedZone("", 3600)

@@ -39,7 +39,8 @@ var infoFields = []infoField{
 	copyStatsField("copy_stats"),
 	textField("data_checksums", func(b *BackupInfo) *string { return &b.DataChecksums }),
 	intField("deduplicated_size", func(b *BackupInfo) *OptInt { return &b.DeduplicatedSize }),
-	textField("encryption", func(b *BackupInfo) *string { return &b.Encryption }),
+	// Barman 3.13 and older refuse a file that mentions this key at all; those that know it take a missing line for None.
+	hidden(textField("encryption", func(b *BackupInfo) *string { return &b.Encryption })),
 	intField("end_offset", func(b *BackupInfo) *OptInt { return &b.EndOffset }),
 	timeField("end_time", func(b *BackupInfo) *time.Time { return &b.EndTime }),
 	segmentField("end_wal", func(b *BackupInfo) *wal.Segment { return &b.EndWAL }),

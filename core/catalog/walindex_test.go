@@ -8,6 +8,8 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +26,11 @@ const sampleIndex = "000000010000000000000001\t65603\t1735725600.5\tgzip\tNone\n
 	"000000010000000000000002.00000028.backup\t69\t1795337217.4619372\tgzip\tNone\n" +
 	"000000010000000000000003\t16777216\t1735725600.0\tNone\tgpg\n" +
 	"00000002.history\t68\t1795337217.4619372\tgzip\tNone\n"
+
+// asWritten is an index as it is written here: without the fifth field where there is no encryption.
+func asWritten(index string) string {
+	return regexp.MustCompile(`(?m)\tNone$`).ReplaceAllString(index, "")
+}
 
 func sampleRecords() []WALRecord {
 	return []WALRecord{
@@ -60,8 +67,11 @@ func TestWALRecordsReadAndWriteBarmansLines(t *testing.T) {
 	for _, r := range records {
 		text = r.AppendTo(text)
 	}
-	if diff := cmp.Diff(sampleIndex, string(text)); diff != "" {
+	if diff := cmp.Diff(asWritten(sampleIndex), string(text)); diff != "" {
 		t.Error(diff)
+	}
+	if again, bad := readAll(t, string(text)); bad != nil || !slices.Equal(again, records) {
+		t.Error(bad, cmp.Diff(records, again))
 	}
 }
 
@@ -115,7 +125,7 @@ func TestAppendAndLast(t *testing.T) {
 	if err != nil || !published {
 		t.Fatal(err, published)
 	}
-	if diff := cmp.Diff(sampleIndex, content(t, filepath.Join(c.Layout.WALs, "main-xlog.db"))); diff != "" {
+	if diff := cmp.Diff(asWritten(sampleIndex), content(t, filepath.Join(c.Layout.WALs, "main-xlog.db"))); diff != "" {
 		t.Error(diff)
 	}
 	last, found, err := x.Last(ctx)
@@ -340,12 +350,12 @@ func TestRebuild(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	const index = "000000010000000000000001\t8\t1735725600.5\tgzip\tNone\n" +
-		"000000010000000000000002\t5\t1735725600.5\tNone\tNone\n" +
-		"000000010000000000000002.00000028.backup\t9\t1735725600.5\tzstd\tNone\n" +
+	const index = "000000010000000000000001\t8\t1735725600.5\tgzip\n" +
+		"000000010000000000000002\t5\t1735725600.5\tNone\n" +
+		"000000010000000000000002.00000028.backup\t9\t1735725600.5\tzstd\n" +
 		"000000010000000000000003\t8\t1735725600.5\tNone\tgpg\n" +
-		"00000002.history\t1\t1735725600.5\tNone\tNone\n" +
-		"000000020000000000000004\t0\t1735725600.5\tNone\tNone\n"
+		"00000002.history\t1\t1735725600.5\tNone\n" +
+		"000000020000000000000004\t0\t1735725600.5\tNone\n"
 	lines := func(s string) map[string]bool {
 		m := make(map[string]bool)
 		for line := range strings.Lines(s) {

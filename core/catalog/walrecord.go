@@ -42,19 +42,25 @@ func (r WALRecord) Time() time.Time {
 
 // AppendTo appends the line to b, as Barman writes it:
 //
-//	000000010000000000000001 ⇥ 65603 ⇥ 1735725600.5 ⇥ gzip ⇥ None
+//	000000010000000000000001 ⇥ 65603 ⇥ 1735725600.5 ⇥ gzip
+//	000000010000000000000002 ⇥ 65603 ⇥ 1735725600.5 ⇥ None ⇥ gpg
+//
+// Barman 3.17 ends the first one with an encryption of None, and reads it without; 3.13, which does not know encryption,
+// refuses a fifth field.
 func (r WALRecord) AppendTo(b []byte) []byte {
 	b = append(b, r.Name...)
 	b = append(b, '\t')
 	b = strconv.AppendInt(b, r.Size, 10)
 	b = append(b, '\t')
 	b = append(b, pyliteral.FormatFloat(r.ModTime)...)
-	for _, name := range []string{r.Compression, r.Encryption} {
+	b = append(b, '\t')
+	if r.Compression == "" {
+		b = append(b, null...)
+	}
+	b = append(b, r.Compression...)
+	if r.Encryption != "" {
 		b = append(b, '\t')
-		if name == "" {
-			name = null
-		}
-		b = append(b, name...)
+		b = append(b, r.Encryption...)
 	}
 	return append(b, '\n')
 }
