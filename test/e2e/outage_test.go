@@ -1,0 +1,212 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/test/e2e/backuphost"
+	"github.com/barman-go/barman/test/lab"
+)
+
+// TestPostgreSQLIsDown asks for backups of a server that does not run, then of one that dies in the middle. Afterwards it is as if
+// nothing had been: the next backup works.
+func TestPostgreSQLIsDown(t *testing.T) {
+	for _, method := range []string{"local-rsync", "postgres"} {
+		t.Run(method, func(t *testing.T) {
+			host, primary := small(t, nil)
+			if err := primary.InitPgbench(t.Context(), 2, ""); err != nil {
+				t.Fatal(err)
+			}
+			host.Configure(t, backuphost.Server("main", localServer(primary, map[string]any{
+				"backup_method": method, "streaming_conninfo": primary.Conninfo("", ""),
+			})))
+			if err := primary.Stop(lab.Fast); err != nil {
+				t.Fatal(err)
+			}
+			host.Refused(t, 1, []string{"PostgreSQL", "connection refused"}, "backup", "main")
+			host.Refused(t, 1, []string{"pg_switch_wal", "main"}, "switch-wal", "main")
+			if got := host.Backups(t, "main"); len(got) != 0 {
+				t.Errorf("backups %v", got)
+			}
+			if err := primary.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+
+			// Slow enough to die in the middle.
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
+			backup := start(t, host, ctx, "backup", "--bwlimit", "4000", "main")
+			waitForCopy(t, host)
+			primary.Kill9()
+			r := backup.wait(t)
+			backuphost.CheckRefusal(t, r, 1, []string{"main"}, "backup", "main")
+			if got := host.Backups(t, "main"); len(got) != 1 || got[0].Status != "FAILED" {
+				t.Errorf("backups %v\n%s%s", got, r.Stdout, r.Stderr)
+			}
+			host.Refused(t, 1, []string{"latest"}, "recover", "main", "latest", filepath.Join(lab.ScratchDir(t), "data"))
+
+			if err := primary.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			mark(t, primary, "alive")
+			host.Must(t, "cron")
+			host.Must(t, "backup", "--wait", "main")
+			if got := marks(t, startRestored(t, host, "latest")); got != "alive" {
+				t.Errorf("marks %q", got)
+			}
+		})
+	}
+}
+
+// running is a barman in the background.
+type running struct {
+	cmd    *exec.Cmd
+	ended  chan struct{}
+	result lab.Result
+	err    error
+}
+
+func start(t *testing.T, host *backuphost.Host, ctx context.Context, args ...string) *running {
+	t.Helper()
+	r := &running{cmd: host.Command(ctx, args...), ended: make(chan struct{})}
+	go func() {
+		defer close(r.ended)
+		r.result, r.err = lab.Run(r.cmd)
+	}()
+	return r
+}
+
+func (r *running) wait(t *testing.T) lab.Result {
+	t.Helper()
+	<-r.ended
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	return r.result
+}
+
+// waitForCopy waits until some of a backup's data has arrived.
+func waitForCopy(t *testing.T, host *backuphost.Host) {
+	t.Helper()
+	deadline := time.Now().Add(2 * time.Minute)
+	for {
+		list, err := host.Catalog("main").List()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range list.With(catalog.StatusStarted, catalog.StatusEmpty) {
+			if size, _ := treeSizeSoFar(host.Layout("main").BackupPath(b.ID)); size > 1<<20 {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no backup has copied anything")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// treeSizeSoFar sums up a tree that is being written.
+func treeSizeSoFar(dir string) (total int64, err error) {
+	err = filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {
+		if err == nil && info.Mode().IsRegular() {
+			total += info.Size()
+		}
+		return nil
+	})
+	return total, err
+}
+
+// TestFullDisk gives Barman a disk that is too small for a backup, and then too small for WAL. Nothing is acknowledged that is not
+// stored, nothing that is stored is lost, and with more space everything goes on by itself.
+func TestFullDisk(t *testing.T) {
+	host := backuphost.New(t)
+	if os.Geteuid() != 0 {
+		t.Skip("a file system of its own needs root: run the tests as root")
+	}
+	mount(t, host, "size=24m")
+	primary := startPrimary(t, host.ArchiveCommand(t, "main"))
+	// Twice the disk: the check for space comes before a copy, so the backup is refused, or fails, in any case.
+	if err := primary.InitPgbench(t.Context(), 2, ""); err != nil {
+		t.Fatal(err)
+	}
+	server := backuphost.Server("main", localServer(primary, map[string]any{"compression": "zstd"}))
+	host.Configure(t, server)
+	host.Barman(t, "switch-wal", "--force", "--archive", "main")
+	r := host.Barman(t, "backup", "main")
+	backuphost.CheckRefusal(t, r, 1, []string{"space"}, "backup", "main")
+	for _, b := range host.Backups(t, "main") {
+		if b.Status != "FAILED" {
+			t.Errorf("backup %s is %s", b.ID, b.Status)
+		}
+	}
+
+	// WAL until the disk is full: put-wal says so, and PostgreSQL keeps its segments.
+	fillDisk(t, host)
+	name, content := newSegment(t, primary)
+	r = host.BarmanWithInput(t, stream(t, name, content), "put-wal", "main")
+	if _, acknowledged := host.Acknowledged(t, "main")[name]; r.Exit == 0 || acknowledged {
+		t.Errorf("put-wal on a full disk: exit code %d; acknowledged %t", r.Exit, acknowledged)
+	}
+	backuphost.CheckRefusal(t, r, 1, []string{"space"}, "put-wal", "main")
+	r = host.Barman(t, "archive-wal", "main")
+	if strings.Contains(r.Stdout+r.Stderr, "goroutine") {
+		t.Errorf("archive-wal on a full disk:\n%s%s", r.Stdout, r.Stderr)
+	}
+	if err := os.Remove(filepath.Join(host.Home, "filler")); err != nil {
+		t.Fatal(err)
+	}
+	mount(t, host, "remount,size=400m")
+
+	if err := waitArchived(t.Context(), primary, name); err != nil {
+		t.Fatal(err)
+	}
+	host.Must(t, "cron")
+	mark(t, primary, "space")
+	host.Must(t, "backup", "--wait", "main")
+	host.CheckAcknowledged(t, "main", host.Acknowledged(t, "main"))
+	if got := marks(t, startRestored(t, host, "latest")); !strings.HasSuffix(got, "space") {
+		t.Errorf("marks %q", got)
+	}
+}
+
+// mount mounts a file system in memory as barman_home, or changes it.
+func mount(t *testing.T, host *backuphost.Host, options string) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", options, "tmpfs", host.Home).CombinedOutput()
+	if err != nil {
+		t.Skipf("cannot mount a file system here: %v: %s", err, out)
+	}
+	if strings.HasPrefix(options, "remount") {
+		return
+	}
+	host.MakeDir(t, host.Home) // the new root directory belongs to root
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", "--lazy", host.Home).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v: %s", err, out)
+		}
+	})
+}
+
+// fillDisk takes all space of barman_home.
+func fillDisk(t *testing.T, host *backuphost.Host) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(host.Home, "filler"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := make([]byte, 64<<10)
+	for err == nil {
+		_, err = f.Write(block)
+	}
+	for err = nil; err == nil; {
+		_, err = f.Write(block[:1])
+	}
+	_ = f.Close()
+}
