@@ -129,6 +129,8 @@ type session struct {
 	previous *catalog.BackupInfo
 	// tree is the backup's directory, watched for write-back errors since before the copy.
 	tree *fsx.Tree
+	// reserve is for recording a failure on a full disk.
+	reserve *reserve
 	// copyStart is when the copy began, for the elapsed time.
 	copyStart time.Time
 }

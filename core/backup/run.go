@@ -24,6 +24,7 @@ func (r *Runner) Run(ctx context.Context) (*catalog.BackupInfo, error) {
 		return nil, err
 	}
 	err = s.take(ctx)
+	s.reserve.release()
 	if err != nil {
 		s.fail(ctx, err)
 	} else if r.Wait {
@@ -36,7 +37,7 @@ func (r *Runner) Run(ctx context.Context) (*catalog.BackupInfo, error) {
 
 // begin makes the directories and the catalog entry.
 func (r *Runner) begin() (*session, error) {
-	for _, dir := range r.Catalog.Layout.Directories() {
+	for _, dir := range append(r.Catalog.Layout.Directories(), r.Catalog.Layout.Meta()) {
 		if err := fsx.MkdirAll(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("failed to create %s directory: %w", dir, err)
 		}
@@ -52,7 +53,12 @@ func (r *Runner) begin() (*session, error) {
 	s := &session{Runner: r, info: catalog.NewBackupInfo(id, r.Server, r.mode())}
 	s.info.BackupName = r.Name
 	s.previous = backups.Previous(id, catalog.Usable...)
+	// Before there is an entry: one that could not be changed any more would stay EMPTY.
+	if s.reserve, err = takeReserve(r.Catalog.Layout.InfoPath(id)); err != nil {
+		return nil, fmt.Errorf("failed to start backup: %w", err)
+	}
 	if err := r.Catalog.Save(s.info); err != nil {
+		s.reserve.release()
 		return nil, err
 	}
 	r.Out.Info("Starting backup using %s method for server %s in %s", s.info.Mode, r.Server, r.Catalog.Layout.BackupPath(id))
