@@ -88,7 +88,7 @@ func TestPutWALRefusesWhatIsNotThisServersWAL(t *testing.T) {
 	putWAL(t, host, stream(t, foreign, foreignContent), 1, foreign, "another cluster")
 	putWAL(t, host, stream(t, name, content[:len(content)/2]), 1, name, "size")
 	whole := stream(t, name, content)
-	putWAL(t, host, whole[:len(whole)/2], 1, "tar")
+	putWAL(t, host, whole[:len(whole)/2], 1, name, "EOF")
 	putWAL(t, host, "", 1, "no file")
 	putWAL(t, host, spoil(whole, len(content)/2), 1, name, "hecksum")
 	putWAL(t, host, stream(t, "../../etc/passwd", content), 1, "passwd")
@@ -103,6 +103,7 @@ func TestPutWALRefusesWhatIsNotThisServersWAL(t *testing.T) {
 	putWAL(t, host, stream(t, name, otherContent), 1, name, "Mismatched Checksums")
 	host.Must(t, "archive-wal", "main")
 	putWAL(t, host, whole, 0)
+	otherContent[len(otherContent)-2] ^= 1
 	putWAL(t, host, stream(t, name, otherContent), 1, name, "Mismatched Checksums")
 	if got := host.Must(t, "get-wal", "main", name); got != string(content) {
 		t.Error("the archive does not have what was sent first")
@@ -131,7 +132,10 @@ func TestArchiveWALMovesAsideWhatIsNoWAL(t *testing.T) {
 	name, content := newSegment(t, primary)
 	truncated, truncatedContent := newSegment(t, primary)
 	archived := host.Latest(t, "main").BeginWAL.String()
-	changed := bytes.Clone(content)
+	changed, err := os.ReadFile(host.Acknowledged(t, "main")[archived])
+	if err != nil {
+		t.Fatal(err)
+	}
 	changed[len(changed)-1] ^= 1
 
 	incoming := host.Layout("main").Incoming
@@ -148,12 +152,9 @@ func TestArchiveWALMovesAsideWhatIsNoWAL(t *testing.T) {
 	put(truncated, truncatedContent[:1<<20])
 	put("notes.txt", []byte("junk"))
 	put(archived, changed) // has been archived, with other content
-	r := host.Barman(t, "archive-wal", "main")
-	if r.Exit != 0 {
-		t.Errorf("archive-wal: exit code %d\n%s%s", r.Exit, r.Stdout, r.Stderr)
-	}
+	host.Refused(t, 1, []string{truncated, "cut off", archived, "notes.txt"}, "archive-wal", "main")
 	put(foreign, foreignContent)
-	host.Barman(t, "archive-wal", "main")
+	host.Refused(t, 1, []string{foreign, "another cluster"}, "archive-wal", "main")
 
 	if got := namesIn(t, incoming); len(got) > 0 {
 		t.Errorf("incoming still has %v", got)
