@@ -9,7 +9,7 @@ import (
 )
 
 // becomeUser makes the process run as barman_user, so that every file of the catalog has one owner. Only root can
-// change; everybody else must be that user already.
+// change, and does not come back: the program starts again as that user. Everybody else must be that user already.
 func becomeUser(name string) error {
 	if name == "" {
 		return nil
@@ -46,7 +46,14 @@ func becomeUser(name string) error {
 	if err := syscall.Setuid(uid); err != nil {
 		return fmt.Errorf("ERROR: please run barman as '%s' user: %w", name, err)
 	}
-	return os.Setenv("HOME", u.HomeDir)
+	for name, value := range map[string]string{"HOME": u.HomeDir, "USER": u.Username, "LOGNAME": u.Username} {
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	// A fresh start forgets all that was looked up for root: the standard library remembers the first user, and defaults
+	// such as the PostgreSQL user and ~/.pgpass would come from there.
+	return fmt.Errorf("ERROR: start again as '%s' user: %w", name, syscall.Exec("/proc/self/exe", os.Args, os.Environ()))
 }
 
 func groupsOf(u *user.User) ([]int, error) {
