@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,10 @@ type app struct {
 		config, color, logLevel, format string
 		quiet, debug                    bool
 	}
-	cfg  *config.Config
+	cfg *config.Config
+	// warnings about servers that were not used yet.
+	warnings config.Diagnostics
+
 	out  *report.Writer
 	log  hclog.Logger
 	host *pluginhost.Host
@@ -51,7 +55,7 @@ func (a *app) start(cmd *cobra.Command, _ []string) error {
 		return usageError{fmt.Errorf("invalid choice %q for --color (choose from never, always, auto)", a.flags.color)}
 	}
 	if !oneOf(a.flags.logLevel, "", "NOTSET", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL") {
-		return usageError{fmt.Errorf("invalid choice %q for --log-level", a.flags.logLevel)}
+		return usageError{fmt.Errorf("invalid choice %q for --log-level (choose from NOTSET, DEBUG, INFO, WARNING, ERROR, CRITICAL)", a.flags.logLevel)}
 	}
 	a.log = hclog.NewNullLogger()
 	if _, ok := cmd.Annotations[withoutConfig]; ok || isBuiltin(cmd) {
@@ -96,15 +100,26 @@ func (a *app) configure() error {
 		a.out.Warning("%s", problem)
 	}
 	for _, d := range found {
-		if d.LogOnly {
+		switch {
+		case d.LogOnly:
 			a.log.Warn(d.Summary, "file", d.Range.File, "line", d.Range.Line)
-			continue
-		}
-		if d.Server == "" || d.Severity == config.Warning {
+		case d.Server == "":
 			a.out.Warning("%s", d.Summary)
+		case d.Severity == config.Warning:
+			a.warnings = append(a.warnings, d)
 		}
 	}
 	return nil
+}
+
+// warn prints the warnings about a server, when it is first used; the commands for other servers stay silent about it.
+func (a *app) warn(server string) {
+	a.warnings = slices.DeleteFunc(a.warnings, func(d config.Diagnostic) bool {
+		if d.Server == server {
+			a.out.Warning("%s", d.Summary)
+		}
+		return d.Server == server
+	})
 }
 
 func renderDiagnostics(found config.Diagnostics, color bool) string {

@@ -20,20 +20,20 @@ type usageError struct{ error }
 
 // expandArgs replaces abbreviated long options (--immediate) by their full names (--immediate-checkpoint), as far as
 // they are unambiguous for the command that the arguments name, and joins an option whose value may be left out with
-// the value that follows it (--reuse-backup off). Everything after "--" stays as it is.
-func expandArgs(root *cobra.Command, args []string) ([]string, error) {
-	cmd := root
-	out := make([]string, 0, len(args))
+// the value that follows it (--reuse-backup off). Everything after "--" stays as it is. It also returns the command, as
+// far as it got to know it.
+func expandArgs(root *cobra.Command, args []string) (out []string, cmd *cobra.Command, err error) {
+	cmd = root
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		switch {
 		case arg == "--":
-			return append(out, args[i:]...), nil
+			return append(out, args[i:]...), cmd, nil
 		case strings.HasPrefix(arg, "--"):
 			name, value, hasValue := strings.Cut(arg[2:], "=")
 			flag, err := findFlag(cmd, name)
 			if err != nil {
-				return nil, err
+				return nil, cmd, err
 			}
 			if flag == nil {
 				out = append(out, arg) // cobra says what is wrong with it
@@ -67,7 +67,7 @@ func expandArgs(root *cobra.Command, args []string) ([]string, error) {
 			out = append(out, arg)
 		}
 	}
-	return out, nil
+	return out, cmd, nil
 }
 
 // optionalValues is the annotation of an option that may stand alone: the words that are its value when they follow.

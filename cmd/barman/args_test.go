@@ -48,7 +48,7 @@ func TestExpandArgs(t *testing.T) {
 		"short group with value":       {args: []string{"backup", "-wj", "4", "--im"}, want: []string{"backup", "-wj", "4", "--immediate-checkpoint"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := expandArgs(argsCommand(), tc.args)
+			got, _, err := expandArgs(argsCommand(), tc.args)
 			var usage usageError
 			if errors.As(err, &usage) != tc.ambiguous {
 				t.Fatalf("error %v, want ambiguous: %v", err, tc.ambiguous)

@@ -27,7 +27,7 @@ func backupCommands(a *app) []*cobra.Command {
 func newListBackupsCommand(a *app) *cobra.Command {
 	var minimal bool
 	cmd := &cobra.Command{
-		Use:     "list-backups SERVER…",
+		Use:     "list-backups [options] SERVER…",
 		Aliases: []string{"list-backup"},
 		Short:   "List the backups of a server, newest first",
 		Example: "  barman list-backups main\n  barman -f json list-backups all",
@@ -223,7 +223,7 @@ func newListFilesCommand(a *app) *cobra.Command {
 			return s.listFiles(cmd.Context(), b, list, target, empty)
 		},
 	}
-	cmd.Flags().StringVar(&target, "target", "standalone", "which files: data, standalone, wal or full")
+	cmd.Flags().StringVar(&target, "target", "standalone", "`WHICH` files: data, standalone, wal or full")
 	cmd.Flags().BoolVar(&empty, "list-empty-directories", false, "also list empty directories")
 	completeBackups(a, cmd)
 	return cmd
@@ -292,8 +292,8 @@ func newDeleteCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete SERVER BACKUP_ID",
 		Short: "Delete a backup, and the WAL that nothing needs any more",
-		Long: `Delete a backup with the incremental backups that depend on it, and the WAL files that no other backup needs. A backup that is kept,
-or that minimum_redundancy needs, is refused.`,
+		Long: `Delete a backup with the incremental backups that depend on it, and the WAL files that no other backup needs. A
+backup that is kept, or that minimum_redundancy needs, is refused.`,
 		Example: "  barman delete main oldest",
 		Args:    usage(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -416,6 +416,9 @@ func newCheckBackupCommand(a *app) *cobra.Command {
 			}
 			keeper, err := s.keeper()
 			if err != nil {
+				return err
+			}
+			if err := os.MkdirAll(s.LockDirectory, 0o755); err != nil { // may be missing in a fresh /run
 				return err
 			}
 			_, err = keeper.CheckBackup(cmd.Context(), b.ID)

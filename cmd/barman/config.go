@@ -23,10 +23,11 @@ func configurationCommands(a *app) []*cobra.Command {
 
 func newConfigCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "config",
-		Short: "Check, show and import the configuration",
-		Args:  usage(cobra.NoArgs),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "config COMMAND",
+		Short:   "Check, show and import the configuration",
+		Example: "  barman config validate\n  barman config show main",
+		Args:    usage(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 
 		Annotations: map[string]string{withoutConfig: "true"},
 	}
@@ -38,8 +39,8 @@ func newConfigValidateCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate",
 		Short: "Show every mistake in the configuration, with file and line",
-		Long: `Read the configuration, start every plugin that it mentions to check the plugin's options, and show every mistake with file, line and a
-suggestion. Exit code 1 when there is an error; warnings do not count.`,
+		Long: `Read the configuration, start every plugin that it mentions to check the plugin's options, and show every mistake
+with file, line and a suggestion. Exit code 1 when there is an error; warnings do not count.`,
 		Example:     "  barman config validate\n  barman -c ./barman.hcl config validate",
 		Args:        usage(cobra.NoArgs),
 		Annotations: map[string]string{withoutConfig: "true"},
@@ -153,8 +154,8 @@ func newConfigImportCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "import OLD.conf",
 		Short: "Translate a barman.conf of Python Barman to HCL, on standard output",
-		Long: `Read a barman.conf with its drop-in directory and .barman.auto.conf, and write the same configuration as HCL with comments. What cannot be
-translated is reported on standard error.`,
+		Long: `Read a barman.conf with its drop-in directory and .barman.auto.conf, and write the same configuration as HCL with
+comments. What cannot be translated is reported on standard error.`,
 		Example:     "  barman config import /etc/barman.conf > /etc/barman.hcl",
 		Args:        usage(cobra.ExactArgs(1)),
 		Annotations: map[string]string{withoutConfig: "true"},

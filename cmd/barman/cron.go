@@ -21,10 +21,11 @@ const cronServers = 4
 func newCronCommand(a *app) *cobra.Command {
 	var keepDescriptors bool
 	cmd := &cobra.Command{
-		Use:   "cron",
+		Use:   "cron [options]",
 		Short: "Do the maintenance of all servers, once",
-		Long: `For every active server: archive the WAL that waits, mark backups whose process died, check backups that wait for WAL, and enforce
-the retention policy. Run it every minute, from cron or a systemd timer; a run that is still busy with a server is not disturbed.`,
+		Long: `For every active server: archive the WAL that waits, mark backups whose process died, check backups that wait for
+WAL, and enforce the retention policy. Run it every minute, from cron or a systemd timer; a run that is still busy
+with a server is not disturbed.`,
 		Example: "  barman cron\n  * * * * * barman /usr/bin/barman -q cron",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -6,18 +6,36 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
-// usage makes the errors of an argument check usage errors.
+// usage makes the errors of an argument check usage errors that name the arguments as the command's usage line does.
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usageError{err}
+		if check(cmd, args) == nil {
+			return nil
 		}
-		return nil
+		var names []string
+		required := 0
+		for _, word := range strings.Fields(cmd.Use)[1:] {
+			switch {
+			case word == "[options]":
+				continue
+			case !strings.HasPrefix(word, "["):
+				required++
+			}
+			names = append(names, strings.TrimSuffix(word, "…"))
+		}
+		switch {
+		case len(args) < required:
+			return usageError{fmt.Errorf("the following arguments are required: %s", strings.Join(names[len(args):required], ", "))}
+		case cmd.HasSubCommands():
+			return usageError{unknownCommand(cmd, args[0])}
+		}
+		return usageError{fmt.Errorf("unrecognized arguments: %s", strings.Join(args[len(names):], " "))}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -44,16 +45,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetIn(stdin)
-	expanded, err := expandArgs(root, args)
+	expanded, cmd, err := expandArgs(root, args)
 	if err == nil {
 		root.SetArgs(expanded)
-		var cmd *cobra.Command
 		cmd, err = root.ExecuteContextC(ctx)
-		if errors.As(err, new(usageError)) {
-			return failUsage(stderr, cmd, err)
-		}
-	} else {
-		return failUsage(stderr, root, err)
+	}
+	if errors.As(err, new(usageError)) {
+		return failUsage(stderr, cmd, err)
 	}
 	return a.finish(ctx, err)
 }
@@ -68,7 +66,7 @@ func failUsage(stderr io.Writer, cmd *cobra.Command, err error) int {
 
 func newRootCommand(a *app) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "barman",
+		Use:   "barman [options] COMMAND",
 		Short: "Backup and recovery manager for PostgreSQL",
 		Long: `barman backs up many PostgreSQL servers from one host, archives their WAL, keeps a catalog with retention, and restores
 any server to any point in time.
@@ -79,7 +77,7 @@ BACKUP_ID is an id, a name given with --name, or one of: latest, oldest, last-fa
   barman backup --wait main
   barman list-backups all
   barman recover --target-time '2026-01-10 10:00:00+00' main latest /var/lib/postgresql/15/main`,
-		SilenceUsage: true, SilenceErrors: true, SuggestionsMinimumDistance: 2,
+		SilenceUsage: true, SilenceErrors: true,
 		Version:           versionText(),
 		PersistentPreRunE: a.start,
 		Args:              cobra.ArbitraryArgs,
@@ -95,10 +93,10 @@ BACKUP_ID is an id, a name given with --name, or one of: latest, oldest, last-fa
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	f := root.PersistentFlags()
 	f.StringVarP(&a.flags.config, "config", "c", "", "configuration `FILE` (default: $BARMAN_CONFIG_FILE, ~/.barman.hcl, /etc/barman.hcl, /etc/barman/barman.hcl)")
-	f.StringVar(&a.flags.color, "color", "auto", "colour `WHEN`: never, always or auto")
+	f.StringVar(&a.flags.color, "color", "auto", "colour the output `WHEN`: never, always or auto")
 	f.StringVar(&a.flags.color, "colour", "auto", "the same as --color")
 	_ = f.MarkHidden("colour")
-	f.StringVar(&a.flags.logLevel, "log-level", "", "override log_level: NOTSET, DEBUG, INFO, WARNING, ERROR or CRITICAL")
+	f.StringVar(&a.flags.logLevel, "log-level", "", "log from `LEVEL` on, whatever log_level says: NOTSET, DEBUG, INFO, WARNING, ERROR or CRITICAL")
 	f.BoolVarP(&a.flags.quiet, "quiet", "q", false, "be quiet: print warnings and errors only")
 	f.BoolVarP(&a.flags.debug, "debug", "d", false, "print debug messages")
 	f.StringVarP(&a.flags.format, "format", "f", "console", "output `FORMAT`: console or json")
@@ -120,7 +118,50 @@ BACKUP_ID is an id, a name given with --name, or one of: latest, oldest, last-fa
 			root.AddCommand(c)
 		}
 	}
+	root.SetHelpCommand(newHelpCommand())
+	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
+	speakBarman(root)
 	return root
+}
+
+// speakBarman gives a command and those below it the same manners.
+func speakBarman(cmd *cobra.Command) {
+	cmd.DisableFlagsInUseLine = true // usage lines say [options] themselves
+	cmd.SuggestionsMinimumDistance = 2
+	for _, c := range cmd.Commands() {
+		speakBarman(c)
+	}
+}
+
+// usageTemplate is cobra's, in Barman's words and in lines that fit a terminal.
+func usageTemplate(cobras string) string {
+	return strings.NewReplacer(
+		"{{if .HasAvailableSubCommands}}\n  {{.CommandPath}} [command]{{end}}", "{{if not .Runnable}}\n  {{.CommandPath}} COMMAND{{end}}",
+		"\nFlags:", "\nOptions:", "Global Flags:", "Global options:", "[command] --help", "COMMAND --help",
+		".FlagUsages |", ".FlagUsagesWrapped 100 |",
+	).Replace(cobras)
+}
+
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Explain a command",
+		Example: "  barman help backup\n  barman help plugin list",
+
+		DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about := cmd.Root()
+			for _, name := range args {
+				next := subcommand(about, name)
+				if next == nil {
+					return usageError{unknownCommand(about, name)}
+				}
+				about = next
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
 }
 
 func unknownCommand(cmd *cobra.Command, name string) error {

@@ -16,11 +16,12 @@ import (
 
 func newPluginCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "plugin",
+		Use:   "plugin COMMAND",
 		Short: "Show and check plugins",
-		Long: `A plugin is an executable barman-TYPE-NAME (type transfer, compress or hook). It is looked for at the path of its plugin block, in the
-server's path_prefix, the global path_prefix, the directory of this build's own plugins, and PATH; the first one that nobody else could
-have changed is in force.`,
+		Long: `A plugin is an executable barman-TYPE-NAME (type transfer, compress or hook). It is looked for at the path of its plugin
+block, in the server's path_prefix, the global path_prefix, the directory of this build's own plugins, and PATH; the first
+one that nobody else could have changed is in force.`,
+		Example:     "  barman plugin list\n  barman plugin info compress zstd",
 		Args:        usage(cobra.NoArgs),
 		RunE:        func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		Annotations: map[string]string{withoutConfig: "true"},
@@ -51,7 +52,7 @@ func (a *app) pluginUse(server string, pluginType, name string) (pluginhost.Use,
 func newPluginListCommand(a *app) *cobra.Command {
 	var server string
 	cmd := &cobra.Command{
-		Use:     "list",
+		Use:     "list [options]",
 		Short:   "List all plugins: in force, shadowed and rejected",
 		Example: "  barman plugin list\n  barman plugin list --server main",
 		Args:    usage(cobra.NoArgs),
@@ -118,7 +119,7 @@ func (l *lines) print(p *report.Printer) {
 func newPluginInfoCommand(a *app) *cobra.Command {
 	var server string
 	cmd := &cobra.Command{
-		Use:     "info TYPE NAME",
+		Use:     "info [options] TYPE NAME",
 		Short:   "Show what a plugin says about itself, and its options",
 		Example: "  barman plugin info compress zstd",
 		Args:    usage(cobra.ExactArgs(2)),
@@ -146,7 +147,7 @@ func newPluginInfoCommand(a *app) *cobra.Command {
 func newPluginVerifyCommand(a *app) *cobra.Command {
 	var server string
 	cmd := &cobra.Command{
-		Use:     "verify TYPE NAME",
+		Use:     "verify [options] TYPE NAME",
 		Short:   "Check that a plugin can be found, trusted and started, and accepts its configuration",
 		Example: "  barman plugin verify transfer rsync",
 		Args:    usage(cobra.ExactArgs(2)),
@@ -171,7 +172,7 @@ func newPluginVerifyCommand(a *app) *cobra.Command {
 func newPluginLockCommand(a *app) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
-		Use:     "lock",
+		Use:     "lock [options]",
 		Short:   "Print the digests of all plugins in force, to pin them",
 		Example: "  barman plugin lock --output /etc/barman-plugins.lock",
 		Args:    usage(cobra.NoArgs),

@@ -35,11 +35,11 @@ func newRecoverCommand(a *app) *cobra.Command {
 		Use:     "recover [options] SERVER BACKUP_ID DESTINATION",
 		Aliases: []string{"restore"},
 		Short:   "Restore a backup, to any point in time",
-		Long: `Restore a backup into DESTINATION, here or on another host, so that PostgreSQL recovers from it to a target when it is started. BACKUP_ID
-may be "auto": the best backup for the target.
+		Long: `Restore a backup into DESTINATION, here or on another host, so that PostgreSQL recovers from it to a target when it
+is started. BACKUP_ID may be "auto": the best backup for the target.
 
-Everything that can be known is checked before a byte is copied: whether the target can be reached, whether all WAL is there, whether the
-destination is empty, writable and large enough.`,
+Everything that can be known is checked before a byte is copied: whether the target can be reached, whether all WAL
+is there, whether the destination is empty, writable and large enough.`,
 		Example: `  barman recover main latest /var/lib/postgresql/15/main
   barman recover --target-time '2026-01-10 10:00:00+00' main auto /srv/pg
   barman recover --target-name before_release --target-action promote main latest /srv/pg
@@ -68,7 +68,7 @@ destination is empty, writable and large enough.`,
 	fl.BoolVar(&f.TargetImmediate, "target-immediate", false, "recover until the backup is consistent")
 	fl.StringVar(&f.TargetTimeline, "target-tli", "", "recover along timeline `TLI`: a number, current or latest")
 	fl.BoolVar(&f.Exclusive, "exclusive", false, "stop just before the target")
-	fl.StringVar(&f.TargetAction, "target-action", "", "what PostgreSQL does at the target: pause, shutdown or promote")
+	fl.StringVar(&f.TargetAction, "target-action", "", "the `ACTION` of PostgreSQL at the target: pause, shutdown or promote")
 	fl.BoolVar(&f.StandbyMode, "standby-mode", false, "make a standby")
 	fl.StringArrayVar(&f.Tablespaces, "tablespace", nil, "move a tablespace: `NAME:LOCATION`; may be repeated")
 	fl.StringVar(&f.remote, "remote-ssh-command", "", "restore on another host, reached with `COMMAND`")
@@ -81,10 +81,10 @@ destination is empty, writable and large enough.`,
 	fl.BoolVar(&f.noCompress, "no-network-compression", false, "do not compress the copy")
 	fl.StringVar(&f.ConfFilename, "recovery-conf-filename", "", "write recovery settings to `FILE` (default: postgresql.auto.conf)")
 	fl.IntVar(&f.OptionPort, "recovery-option-port", 0, "ssh `PORT` in the restore_command of a remote --get-wal")
-	fl.StringVar(&f.StagingPath, "staging-path", "", "work area for compressed backups")
-	fl.StringVar(&f.stagingLocation, "staging-location", "", "host of the work area: local or remote")
-	fl.StringVar(&f.RecoveryStagingPath, "recovery-staging-path", "", "deprecated: see --staging-path")
-	fl.StringVar(&f.LocalStagingPath, "local-staging-path", "", "deprecated: see --staging-path")
+	fl.StringVar(&f.StagingPath, "staging-path", "", "work area for compressed backups: an absolute `PATH`")
+	fl.StringVar(&f.stagingLocation, "staging-location", "", "`HOST` of the work area: local or remote")
+	fl.StringVar(&f.RecoveryStagingPath, "recovery-staging-path", "", "deprecated, use --staging-path `PATH`")
+	fl.StringVar(&f.LocalStagingPath, "local-staging-path", "", "deprecated, use --staging-path `PATH`")
 	addCopyFlags(fl, &f.retryTimes, &f.retrySleep, &f.noRetry, &f.jobs, &f.size, &f.period, &f.bwlimit)
 	completeBackups(a, cmd)
 	return cmd

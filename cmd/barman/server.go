@@ -286,6 +286,7 @@ func (a *app) servers(names []string, sel selection) ([]*server, error) {
 			a.out.Error("Unknown server '%s'", name)
 			continue
 		}
+		a.warn(name)
 		if s := a.server(c); a.admit(s, sel) {
 			found = append(found, s)
 		}

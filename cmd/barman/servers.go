@@ -25,7 +25,7 @@ func serverCommands(a *app) []*cobra.Command {
 func newListServersCommand(a *app) *cobra.Command {
 	var minimal bool
 	cmd := &cobra.Command{
-		Use:     "list-servers",
+		Use:     "list-servers [options]",
 		Aliases: []string{"list-server"},
 		Short:   "List the configured servers",
 		Example: "  barman list-servers\n  barman list-servers --minimal",

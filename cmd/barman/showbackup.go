@@ -112,17 +112,18 @@ func (d *backupDetails) baseBackup(t table) {
 	t.row("End LSN", b.EndLSN)
 }
 
-// saved is what sharing files, or copying changed blocks only, has saved.
+// saved is what sharing files, or copying changed blocks only, has saved: the deduplication ratio, applied to the size
+// that the cluster had.
 func (d *backupDetails) saved() (bytes int64, ratio float64, ok bool) {
-	switch d.b.Type() {
-	case catalog.TypeRsync:
-		bytes = d.b.Size.N - d.b.DeduplicatedSize.N
-	case catalog.TypeIncremental:
-		bytes = d.b.ClusterSize.N - d.b.DeduplicatedSize.N
-	default:
+	if t := d.b.Type(); t != catalog.TypeRsync && t != catalog.TypeIncremental {
 		return 0, 0, false
 	}
-	return bytes, d.b.DeduplicationRatio(), true
+	whole := d.b.Size
+	if d.b.ClusterSize.Valid {
+		whole = d.b.ClusterSize
+	}
+	ratio = d.b.DeduplicationRatio()
+	return int64(float64(whole.N) * ratio), ratio, true
 }
 
 func (d *backupDetails) copyTime(t table) {
@@ -161,6 +162,13 @@ func (d *backupDetails) walInformation(t table) {
 	t.rowIf(ratio > 0, "Compression ratio", report.Percent(ratio))
 	t.row("Last available", orNone(w.Last))
 	t.rowIf(len(d.timelines) > 0, "Reachable timelines", strings.Join(d.timelineNames(), ", "))
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "None"
+	}
+	return s
 }
 
 func (d *backupDetails) timelineNames() []string {

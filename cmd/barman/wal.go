@@ -53,7 +53,7 @@ func newArchiveWALCommand(a *app) *cobra.Command {
 func newPutWALCommand(a *app) *cobra.Command {
 	var test bool
 	cmd := &cobra.Command{
-		Use:   "put-wal SERVER",
+		Use:   "put-wal [options] SERVER",
 		Short: "Receive WAL files from PostgreSQL, as a tar stream on standard input",
 		Long: `Receive WAL files as an uncompressed tar stream with a member SHA256SUMS (or MD5SUMS). When put-wal has returned 0 the files
 are on stable storage and match their checksums. barman-wal-archive on the PostgreSQL host calls it.`,
