@@ -18,8 +18,7 @@
 // Nothing at the destination changes before the plan has been accepted and the pre hooks have run.
 //
 // A destination that is not complete cannot be started: global/pg_control, without which PostgreSQL refuses to start,
-// is copied last, after everything else has been made durable (on another host: after everything else has been
-// written; there is no way yet to make it flush its disks). Until then the file .barman-restore-incomplete tells what
+// is copied last, after everything else has been made durable. Until then the file .barman-restore-incomplete tells what
 // was being restored, and the same command takes up the work again.
 //
 // Everything is read from the catalog and the archive; neither is ever changed.

@@ -159,8 +159,7 @@ func (r *restore) secure(ctx context.Context, result *Result, lines []string) er
 }
 
 // openTrees starts to watch the file systems of a local destination, before anything large is written to them: only
-// then is an error that the kernel finds later reported here. On a remote host the plugin's small changes are
-// durable; the rest is left to that host's kernel.
+// then is an error that the kernel finds later reported here. On a remote host the plugin syncs at the end.
 func (r *restore) openTrees(ctx context.Context) error {
 	if r.options.remote() {
 		return nil
@@ -176,6 +175,13 @@ func (r *restore) openTrees(ctx context.Context) error {
 }
 
 func (r *restore) sync(ctx context.Context) error {
+	if r.options.remote() {
+		var changes []transfer.FileChange
+		for _, dir := range r.plan.directories() {
+			changes = append(changes, transfer.FileChange{Action: transfer.Sync, Path: dir})
+		}
+		return r.apply(ctx, changes...)
+	}
 	for _, tree := range r.trees {
 		if err := tree.Sync(ctx); err != nil {
 			return err
@@ -197,11 +203,13 @@ func (r *restore) complete(ctx context.Context) error {
 	if err := r.copyControl(ctx); err != nil {
 		return err
 	}
-	if !r.options.remote() {
-		path := filepath.Join(r.plan.Destination, controlFile)
-		if err := errors.Join(fsx.SyncFile(path), fsx.SyncDir(filepath.Dir(path))); err != nil {
+	path := filepath.Join(r.plan.Destination, controlFile)
+	if r.options.remote() {
+		if err := r.apply(ctx, transfer.FileChange{Action: transfer.Sync, Path: filepath.Dir(path)}); err != nil {
 			return err
 		}
+	} else if err := errors.Join(fsx.SyncFile(path), fsx.SyncDir(filepath.Dir(path))); err != nil {
+		return err
 	}
 	return r.apply(ctx, transfer.FileChange{Action: transfer.Remove, Path: filepath.Join(r.plan.Destination, IncompleteFile)})
 }

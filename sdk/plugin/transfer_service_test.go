@@ -303,6 +303,7 @@ func TestConstantsMatchTheWire(t *testing.T) {
 		{int(transfer.Symlink), transferv1.FileChange_ACTION_SYMLINK},
 		{int(transfer.Remove), transferv1.FileChange_ACTION_REMOVE},
 		{int(transfer.Rename), transferv1.FileChange_ACTION_RENAME},
+		{int(transfer.Sync), transferv1.FileChange_ACTION_SYNC},
 		{int(hook.Success), hookv1.Result_OUTCOME_SUCCESS},
 		{int(hook.Failure), hookv1.Result_OUTCOME_FAILURE},
 		{int(hook.AbortContinue), hookv1.Result_OUTCOME_ABORT_CONTINUE},

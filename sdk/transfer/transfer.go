@@ -220,6 +220,8 @@ const (
 	Remove
 	// Rename moves Path to Target.
 	Rename
+	// Sync makes everything below the directory Path durable, contents and names.
+	Sync
 )
 
 // FileChange is one small change.

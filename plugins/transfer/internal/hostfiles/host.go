@@ -104,7 +104,7 @@ func checkChange(c transfer.FileChange) error {
 		if len(c.Content) > DefaultMaxBytes {
 			return invalid("%s: %d bytes are too many for a small file, at most %d are possible", c.Path, len(c.Content), DefaultMaxBytes)
 		}
-	case transfer.Mkdir, transfer.Remove:
+	case transfer.Mkdir, transfer.Remove, transfer.Sync:
 	case transfer.Symlink:
 		if c.Target == "" || strings.ContainsRune(c.Target, 0) {
 			return invalid("%s: a link needs a target", c.Path)

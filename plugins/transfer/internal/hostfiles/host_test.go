@@ -110,6 +110,7 @@ func TestApplyFilesMakesEachKindOfChange(t *testing.T) {
 			{Path: at("gone dir"), Action: transfer.Remove},
 			{Path: at("no/such"), Action: transfer.Remove},
 			{Path: at("from"), Action: transfer.Rename, Target: at("to")},
+			{Path: at("a"), Action: transfer.Sync},
 		}
 		if n, err := h.ApplyFiles(t.Context(), changes); n != len(changes) || err != nil {
 			t.Fatalf("%d, %v", n, err)
@@ -154,6 +155,7 @@ func TestApplyFilesStopsAtTheFirstFailure(t *testing.T) {
 			"link over a directory":  {Path: filepath.Join(dir, "full"), Action: transfer.Symlink, Target: "/x"},
 			"write over a directory": {Path: filepath.Join(dir, "full"), Action: transfer.Write},
 			"write without parent":   {Path: filepath.Join(dir, "no/such"), Action: transfer.Write},
+			"sync of nothing":        {Path: filepath.Join(dir, "nothing"), Action: transfer.Sync},
 			"rename of nothing":      {Path: filepath.Join(dir, "nothing"), Action: transfer.Rename, Target: last},
 			"rename over content":    {Path: filepath.Join(dir, "full/x"), Action: transfer.Rename, Target: filepath.Join(dir, "full")},
 		} {

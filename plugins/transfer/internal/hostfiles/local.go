@@ -67,6 +67,8 @@ func changeLocal(c transfer.FileChange) error {
 			return err
 		}
 		return syncDir(filepath.Dir(path))
+	case transfer.Sync:
+		return syncTree(path)
 	default:
 		target := filepath.Clean(c.Target)
 		if err := os.Rename(path, target); err != nil {
@@ -82,6 +84,20 @@ func orDefault(mode, def fs.FileMode) fs.FileMode {
 		return def
 	}
 	return mode.Perm()
+}
+
+// syncTree writes back the whole file system that holds a directory: one call, where a sync of each file takes as many
+// as there are files.
+func syncTree(dir string) error {
+	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		f.Close()
+		return &fs.PathError{Op: "syncfs", Path: dir, Err: err}
+	}
+	return f.Close()
 }
 
 // writeLocal writes a temporary file, syncs it, renames it and syncs the directory: after a crash the old content or the

@@ -6,6 +6,12 @@ export LC_ALL
 # durable PATH: sync one file or directory, or everything where sync takes no names.
 durable() { sync "$1" 2>/dev/null || sync; }
 
+# sync_tree PATH: write back the whole file system that holds a directory.
+sync_tree() {
+	if [ ! -d "$1" ]; then printf '%s is not a directory\n' "$1" >&2; return 1; fi
+	sync -f "$1" 2>/dev/null || sync
+}
+
 # parent PATH: the directory of an absolute path.
 parent() { printf '%s/' "${1%/*}"; }
 

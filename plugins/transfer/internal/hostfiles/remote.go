@@ -123,7 +123,7 @@ func (h Host) applyRemote(ctx context.Context, changes []transfer.FileChange) (i
 
 var verbs = map[transfer.Action]string{
 	transfer.Write: "write", transfer.Mkdir: "make directory", transfer.Symlink: "make link",
-	transfer.Remove: "remove", transfer.Rename: "rename",
+	transfer.Remove: "remove", transfer.Rename: "rename", transfer.Sync: "sync",
 }
 
 // call writes the shell command of a change.
@@ -139,6 +139,8 @@ func call(c transfer.FileChange) string {
 		return fmt.Sprintf("make_link %s %s", path, quote(c.Target))
 	case transfer.Remove:
 		return "remove " + path
+	case transfer.Sync:
+		return "sync_tree " + path
 	default:
 		return fmt.Sprintf("move %s %s", path, quote(filepath.Clean(c.Target)))
 	}

@@ -247,6 +247,8 @@ const (
 	// File, link or empty directory; a missing one is fine.
 	FileChange_ACTION_REMOVE FileChange_Action = 4
 	FileChange_ACTION_RENAME FileChange_Action = 5
+	// Everything below the directory, contents and names, is on stable storage afterwards.
+	FileChange_ACTION_SYNC FileChange_Action = 6
 )
 
 // Enum value maps for FileChange_Action.
@@ -258,6 +260,7 @@ var (
 		3: "ACTION_SYMLINK",
 		4: "ACTION_REMOVE",
 		5: "ACTION_RENAME",
+		6: "ACTION_SYNC",
 	}
 	FileChange_Action_value = map[string]int32{
 		"ACTION_UNSPECIFIED": 0,
@@ -266,6 +269,7 @@ var (
 		"ACTION_SYMLINK":     3,
 		"ACTION_REMOVE":      4,
 		"ACTION_RENAME":      5,
+		"ACTION_SYNC":        6,
 	}
 )
 
@@ -2685,21 +2689,22 @@ const file_barman_transfer_v1_transfer_proto_rawDesc = "" +
 	"\x11ApplyFilesRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12%\n" +
 	"\x0eremote_command\x18\x02 \x03(\tR\rremoteCommand\x128\n" +
-	"\achanges\x18\x03 \x03(\v2\x1e.barman.transfer.v1.FileChangeR\achanges\"\xa5\x02\n" +
+	"\achanges\x18\x03 \x03(\v2\x1e.barman.transfer.v1.FileChangeR\achanges\"\xb7\x02\n" +
 	"\n" +
 	"FileChange\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12=\n" +
 	"\x06action\x18\x02 \x01(\x0e2%.barman.transfer.v1.FileChange.ActionR\x06action\x12\x18\n" +
 	"\acontent\x18\x03 \x01(\fR\acontent\x12\x12\n" +
 	"\x04mode\x18\x04 \x01(\rR\x04mode\x12\x16\n" +
-	"\x06target\x18\x05 \x01(\tR\x06target\"~\n" +
+	"\x06target\x18\x05 \x01(\tR\x06target\"\x8f\x01\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fACTION_WRITE\x10\x01\x12\x10\n" +
 	"\fACTION_MKDIR\x10\x02\x12\x12\n" +
 	"\x0eACTION_SYMLINK\x10\x03\x12\x11\n" +
 	"\rACTION_REMOVE\x10\x04\x12\x11\n" +
-	"\rACTION_RENAME\x10\x05\"h\n" +
+	"\rACTION_RENAME\x10\x05\x12\x0f\n" +
+	"\vACTION_SYNC\x10\x06\"h\n" +
 	"\x12ApplyFilesResponse\x12\x12\n" +
 	"\x04done\x18\x01 \x01(\x05R\x04done\x12>\n" +
 	"\vdiagnostics\x18\x02 \x03(\v2\x1c.barman.plugin.v1.DiagnosticR\vdiagnostics\"f\n" +
