@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -139,9 +140,9 @@ func (p *Putter) admit(name string, h *tar.Header, seen map[string]bool) (wal.Fi
 	walName, err := wal.ParseFileName(name)
 	switch {
 	case h.Typeflag != tar.TypeReg:
-		err = p.refuse("Unsupported file type '%c' for file %q", h.Typeflag, name)
+		err = p.refuse("Unsupported file type '%c' for file %s", h.Typeflag, quoted(name))
 	case err != nil:
-		err = p.refuse("Unsupported filename %q: it is not the name of a WAL file", name)
+		err = p.refuse("Unsupported filename %s", quoted(name))
 	case seen[name]:
 		err = p.refuse("Duplicate file '%s' in the stream", name)
 	case len(seen) >= maxMembers:
@@ -154,7 +155,7 @@ func (p *Putter) admit(name string, h *tar.Header, seen map[string]bool) (wal.Fi
 
 func (p *Putter) receiveSums(name string, h *tar.Header, r io.Reader, sums *checksums) error {
 	if h.Typeflag != tar.TypeReg {
-		return p.refuse("Unsupported file type '%c' for file %q", h.Typeflag, name)
+		return p.refuse("Unsupported file type '%c' for file %s", h.Typeflag, quoted(name))
 	}
 	content, err := io.ReadAll(io.LimitReader(r, maxChecksumSize+1))
 	if err != nil {
@@ -333,6 +334,12 @@ func (p *Putter) keepOther(f *received) error {
 func (p *Putter) refuse(format string, args ...any) error {
 	p.Out.Error("%s%s", fmt.Sprintf(format, args...), p.suffix())
 	return ErrRefused
+}
+
+// quoted is a name from the network as messages show it: in Barman's quotes, and without characters that a terminal obeys.
+func quoted(name string) string {
+	text := strconv.Quote(name)
+	return "'" + text[1:len(text)-1] + "'"
 }
 
 func (p *Putter) suffix() string {
