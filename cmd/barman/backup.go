@@ -52,6 +52,9 @@ The server stays in use. The backup is DONE once the WAL that was written meanwh
 					return usageError{err}
 				}
 			}
+			if !oneOf(f.reuse, "", "copy", "link", "off") {
+				return usageError{fmt.Errorf("invalid choice %q for --reuse-backup (choose from copy, link, off)", f.reuse)}
+			}
 			if f.incremental != "" {
 				return errors.New("failed to start backup: block-level incremental backups are not supported by this version")
 			}
@@ -150,7 +153,7 @@ func (s *server) runBackup(ctx context.Context, f *backupFlags) (*catalog.Backup
 	l, err := s.lock(ctx, lock.ForServer(lock.Backup, s.Name))
 	var busy *lock.BusyError
 	if errors.As(err, &busy) {
-		return nil, fmt.Errorf("Another backup process is running (%s)", busy.Holder) //nolint:staticcheck // Barman's text
+		return nil, fmt.Errorf("Another backup process is running (%s)", busy.Holder)
 	}
 	if err != nil {
 		return nil, err

@@ -256,7 +256,10 @@ func (s *server) listData(b *catalog.BackupInfo, empty bool) error {
 			return err
 		}
 		if !e.IsDir() {
-			s.out.Print("%s", path)
+			// The link to a tablespace is no file; the tablespace's own files are in a directory beside data.
+			if target, err := os.Stat(path); err != nil || !target.IsDir() {
+				s.out.Print("%s", path)
+			}
 			return nil
 		}
 		if empty {

@@ -56,10 +56,19 @@ with file, line and a suggestion. Exit code 1 when there is an error; warnings d
 			if found.HasErrors() {
 				return errReported
 			}
-			a.out.Info("%s is valid: %d server(s), %d model(s)", cfg.Path, len(cfg.Servers), len(cfg.Models))
+			a.out.Info("%s is valid: %s, %s, %s", cfg.Path,
+				count(len(cfg.Servers), "server"), count(len(cfg.Models), "model"), count(len(found), "warning"))
 			return nil
 		},
 	}
+}
+
+// count is a number of things in words.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // validatePlugins checks the options of all plugins that the configuration mentions, and that the others exist.

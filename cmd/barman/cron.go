@@ -69,6 +69,7 @@ func (s *server) cron(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.out.Info("Starting WAL archiving for server %s", s.Name)
 	var errs []error
 	switch err := s.archiveWAL(ctx, false, nil); {
 	case errors.Is(err, lock.ErrBusy):

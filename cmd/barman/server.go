@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 
 	"github.com/google/shlex"
 
@@ -30,10 +29,10 @@ import (
 type server struct {
 	*app
 	*config.Server
-	layout  catalog.Layout
-	catalog *catalog.Catalog
-	codecs_ *archive.Codecs
-	index_  *catalog.WALIndex
+	layout    catalog.Layout
+	catalog   *catalog.Catalog
+	walCodecs *archive.Codecs
+	walIndex  *catalog.WALIndex
 }
 
 func (a *app) server(c *config.Server) *server {
@@ -48,7 +47,7 @@ func (a *app) server(c *config.Server) *server {
 
 // index is the server's WAL index.
 func (s *server) index() *catalog.WALIndex {
-	if s.index_ == nil {
+	if s.walIndex == nil {
 		identify := func(head []byte) string {
 			format, err := s.codecs().StoredFormat(context.Background(), head)
 			if err != nil {
@@ -56,7 +55,7 @@ func (s *server) index() *catalog.WALIndex {
 			}
 			return format
 		}
-		s.index_ = catalog.NewWALIndex(s.layout, func(ctx context.Context) (func() error, error) {
+		s.walIndex = catalog.NewWALIndex(s.layout, func(ctx context.Context) (func() error, error) {
 			l, err := s.lock(ctx, lock.ForServer(lock.XLogDB, s.Name))
 			if err != nil {
 				return nil, err
@@ -64,7 +63,7 @@ func (s *server) index() *catalog.WALIndex {
 			return l.Release, nil
 		}, identify)
 	}
-	return s.index_
+	return s.walIndex
 }
 
 // lock takes a lock; the directory is made when it is missing, as in a fresh /run.
@@ -115,8 +114,8 @@ func decodeBlock(block *config.PluginBlock, extra schema.Values) func(schema.Sch
 
 // codecs chooses compress plugins for the server's WAL.
 func (s *server) codecs() *archive.Codecs {
-	if s.codecs_ == nil {
-		s.codecs_ = &archive.Codecs{
+	if s.walCodecs == nil {
+		s.walCodecs = &archive.Codecs{
 			Compression: s.Compression, Level: s.CompressionLevel.String(),
 			Open: func(ctx context.Context, name string) (archive.Compressor, error) {
 				return s.plugins().Compressor(ctx, name, s.use("compress", name, s.customFilters(name)))
@@ -124,10 +123,10 @@ func (s *server) codecs() *archive.Codecs {
 			Installed: func() []string { return s.plugins().Installed("compress", pluginhost.Use{PathPrefix: s.PathPrefix}) },
 		}
 		if magic := s.Magic(); len(magic) > 0 {
-			s.codecs_.Magics = []archive.Magic{{Format: "custom", Bytes: magic}}
+			s.walCodecs.Magics = []archive.Magic{{Format: "custom", Bytes: magic}}
 		}
 	}
-	return s.codecs_
+	return s.walCodecs
 }
 
 // customFilters are the options of the server that the plugin "custom" takes.
@@ -367,13 +366,4 @@ func sshHost() string {
 		}
 	}
 	return connection
-}
-
-// optionalInt reads an integer option of the command line that may be absent.
-func optionalInt(text string) (int, error) {
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 {
-		return 0, usageError{fmt.Errorf("'%s' is not a valid non negative integer", text)}
-	}
-	return n, nil
 }

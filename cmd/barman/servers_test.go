@@ -83,11 +83,13 @@ func TestNagios(t *testing.T) {
 		critical bool
 	}{
 		"one good": {
-			[]*check.Report{good("pg", true)}, false,
+			[]*check.Report{good("pg", true)},
+			false,
 			"BARMAN OK - Ready to serve the Espresso backup for pg|pg=40000000B pg_wals=3000B", false,
 		},
 		"two good, one inactive with problems": {
-			[]*check.Report{good("a", true), good("b", true), bad("off", false)}, false,
+			[]*check.Report{good("a", true), good("b", true), bad("off", false)},
+			false,
 			"BARMAN OK - Ready to serve the Espresso backup for 2 servers * a * b * IGNORING: off" +
 				"|a=40000000B a_wals=3000B b=40000000B b_wals=3000B", false,
 		},
@@ -96,11 +98,13 @@ func TestNagios(t *testing.T) {
 		},
 		"none": {nil, false, "BARMAN OK - No server configured", false},
 		"one bad": {
-			[]*check.Report{bad("pg", true)}, false,
+			[]*check.Report{bad("pg", true)},
+			false,
 			"BARMAN CRITICAL - server pg has issues * pg FAILED: ssh, directories\npg.ssh: FAILED (no route)\npg.directories: FAILED", true,
 		},
 		"one of several bad": {
-			[]*check.Report{bad("a", true), good("b", true), bad("off", false)}, false,
+			[]*check.Report{bad("a", true), good("b", true), bad("off", false)},
+			false,
 			"BARMAN CRITICAL - 2 server out of 3 have issues * a FAILED: ssh, directories * off FAILED: ssh, directories" +
 				"|b=40000000B b_wals=3000B\na.ssh: FAILED (no route)\na.directories: FAILED\noff.ssh: FAILED (no route)\noff.directories: FAILED",
 			true,

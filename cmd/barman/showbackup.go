@@ -53,6 +53,7 @@ func (d *backupDetails) Console(p *report.Printer) {
 	t.top("Status", b.Status)
 	if !b.Status.In(catalog.Usable...) {
 		d.serverInformation(t)
+		p.Line("")
 		if b.Error != "" {
 			t.top("Error", b.Error)
 		}
@@ -73,7 +74,6 @@ func (d *backupDetails) Console(p *report.Printer) {
 	d.baseBackup(t)
 	d.walInformation(t)
 	d.catalogInformation(t)
-	p.Line("")
 }
 
 func (d *backupDetails) serverInformation(t table) {

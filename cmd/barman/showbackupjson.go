@@ -73,7 +73,7 @@ func (d *backupDetails) baseBackupJSON() map[string]any {
 		if s.AnalysisTime >= 1 {
 			doc["analysis_time"], doc["analysis_time_seconds"] = report.Duration(floatSeconds(s.AnalysisTime)), s.AnalysisTime
 		}
-		doc["throughput"], doc["throughput_bytes"] = report.SizeFloat(d.throughput())+"/s", d.throughput()
+		doc["throughput"], doc["throughput_bytes"] = report.SizeFloat(d.throughput())+"/s", int64(d.throughput())
 		doc["number_of_workers"] = max(s.NumberOfWorkers, 1)
 	}
 	return doc

@@ -233,12 +233,12 @@ func (s *server) switchWAL(ctx context.Context, force, wait bool, timeout int) e
 	}
 	conn, err := postgres.Connect(ctx, info, "barman")
 	if err != nil {
-		return fmt.Errorf("Unable to perform pg_switch_wal for server '%s'. %w", s.Name, err) //nolint:staticcheck // Barman's text
+		return fmt.Errorf("Unable to perform pg_switch_wal for server '%s'. %w", s.Name, err)
 	}
 	defer conn.Close()
 	if force {
 		if err := conn.Checkpoint(ctx); errors.Is(err, postgres.ErrPrivileges) {
-			return errors.New("Barman switch-wal --force requires superuser rights or the 'pg_checkpoint' role") //nolint:staticcheck // Barman's text
+			return errors.New("Barman switch-wal --force requires superuser rights or the 'pg_checkpoint' role")
 		} else if err != nil {
 			return err
 		}
@@ -249,7 +249,7 @@ func (s *server) switchWAL(ctx context.Context, force, wait bool, timeout int) e
 		s.out.Info("No switch performed because server '%s' is a standby.", s.Name)
 		return nil
 	case err != nil:
-		return fmt.Errorf("Unable to perform pg_switch_wal for server '%s'. %w", s.Name, err) //nolint:staticcheck // Barman's text
+		return fmt.Errorf("Unable to perform pg_switch_wal for server '%s'. %w", s.Name, err)
 	case closed != "":
 		s.out.Info("The WAL file %s has been closed on server '%s'", closed, s.Name)
 	default:
@@ -284,7 +284,7 @@ func (s *server) waitArchived(ctx context.Context, name string, timeout int) err
 		select {
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return fmt.Errorf("The WAL file %s has not been received in %d seconds", name, timeout) //nolint:staticcheck // Barman's text
+				return fmt.Errorf("The WAL file %s has not been received in %d seconds", name, timeout)
 			}
 			return ctx.Err()
 		case <-tick.C:

@@ -100,13 +100,14 @@ func (r *run) prepareAll(ctx context.Context, names []wal.FileName, window chan<
 	}
 }
 
-// fileAll files what comes out of the window. The first error of a file ends the run after those before it.
+// fileAll files what comes out of the window. The first error of a file ends the run, after its group.
 func (r *run) fileAll(ctx context.Context, window <-chan *filing) error {
 	var next *filing
 	for {
 		group, more := nextGroup(window, &next)
-		sound, failed := untilError(group)
+		sound, failed := divide(group)
 		err := r.file(ctx, sound)
+		r.progress()
 		for _, f := range group {
 			f.removeTemp()
 		}
@@ -124,7 +125,6 @@ func (r *run) fileAll(ctx context.Context, window <-chan *filing) error {
 			}
 			return err
 		}
-		r.progress()
 	}
 }
 
@@ -159,13 +159,17 @@ func nextGroup(window <-chan *filing, next **filing) (group []*filing, more bool
 	return group, true
 }
 
-func untilError(group []*filing) (sound []*filing, failed *filing) {
-	for i, f := range group {
-		if f.err != nil {
-			return group[:i], f
+// divide separates the files that were prepared from the first one that was not. On a disk that is nearly full those after
+// it are filed too: they take no more space, and their sources give some back.
+func divide(group []*filing) (sound []*filing, failed *filing) {
+	for _, f := range group {
+		if f.err == nil {
+			sound = append(sound, f)
+		} else if failed == nil {
+			failed = f
 		}
 	}
-	return group, nil
+	return sound, failed
 }
 
 // withHooks archives one file: pre hooks, everything, post hooks.

@@ -80,6 +80,7 @@ type backupReporter struct {
 	ctx context.Context //nolint:containedctx // lives exactly as long as the one call it is made for
 }
 
+// Progress passes on how far the tool is.
 func (r backupReporter) Progress(p progress.Progress) { r.estimated().Progress(p) }
 
 // WaitingForWAL switches WAL on the primary of the standby that is being backed up.

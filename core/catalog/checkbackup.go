@@ -42,7 +42,7 @@ type Decision struct {
 }
 
 // ErrFailedBackup means that a failed backup was to be checked.
-var ErrFailedBackup = errors.New("The validity of a failed backup cannot be checked") //nolint:staticcheck // Barman's text
+var ErrFailedBackup = errors.New("The validity of a failed backup cannot be checked")
 
 // CheckWALs decides whether the WAL files that make a backup consistent are archived.
 //

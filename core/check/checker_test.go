@@ -180,7 +180,8 @@ func TestHealthyServerWithStreaming(t *testing.T) {
 	s.facts.Slot = &postgres.Slot{Name: "barman", Active: true, RestartLSN: 1 << 24}
 	s.Streaming = func(context.Context) (postgres.Identity, error) { return s.stream, nil }
 	s.plugin.rows = []transfer.CheckRow{
-		{Label: "pg_basebackup", OK: true}, {Label: "pg_basebackup compatible", OK: true},
+		{Label: "pg_basebackup", OK: true},
+		{Label: "pg_basebackup compatible", OK: true},
 		{Label: "pg_basebackup supports tablespaces mapping", OK: true},
 	}
 	s.OpenTransfer = func(context.Context) (Transfer, transfer.Mode, error) { return s.plugin, transfer.SelfContained, nil }
@@ -192,7 +193,7 @@ func TestHealthyServerWithStreaming(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Release() //nolint:errcheck // the directory goes with the test
+	defer l.Release()
 	want := `PostgreSQL: OK
 superuser or standard user with backup privileges: OK
 PostgreSQL streaming: OK

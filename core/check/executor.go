@@ -164,7 +164,7 @@ func (c *Checker) probeSSH(ctx context.Context) ([]Row, error) {
 		if len(said) > 0 {
 			text += ": " + said[len(said)-1]
 		}
-		return nil, errors.New(text) //nolint:staticcheck // Barman's text
+		return nil, errors.New(text)
 	}
 	return []Row{{Label: "ssh", OK: true, Hint: "Barman primary node"}, {
 		Label: "ssh output clean", OK: out.Len() == 0 && len(said) == 0, OnlyFailure: true,

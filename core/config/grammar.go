@@ -78,7 +78,7 @@ func (o *Option) ParseMap(items map[string]string) (any, error) {
 	for _, name := range sortedKeys(items) {
 		n, err := ParseInt(items[name])
 		if err != nil || name == "" {
-			return nil, fmt.Errorf("Invalid rule %q", name+":"+items[name]) //nolint:staticcheck // shown as it is
+			return nil, fmt.Errorf("Invalid rule %q", name+":"+items[name])
 		}
 		out[name] = n
 	}
@@ -93,7 +93,7 @@ func ParseBool(text string) (bool, error) {
 	case "false", "f", "no", "0", "off":
 		return false, nil
 	}
-	return false, errors.New("Invalid boolean representation (use 'true' or 'false')") //nolint:staticcheck // Barman's text
+	return false, errors.New("Invalid boolean representation (use 'true' or 'false')")
 }
 
 var integerPattern = regexp.MustCompile(`^[+-]?[0-9]+(_[0-9]+)*$`)
@@ -117,7 +117,7 @@ func (o *Option) parseInteger(text string) (any, error) {
 		return nil, err
 	}
 	if o.Name == "minimum_redundancy" && n < 0 {
-		return nil, fmt.Errorf("Negative value of minimum_redundancy %q", text) //nolint:staticcheck // Barman's text
+		return nil, fmt.Errorf("Negative value of minimum_redundancy %q", text)
 	}
 	return n, nil
 }
@@ -145,9 +145,9 @@ func (o *Option) choiceError() error {
 	last := len(o.Choices) - 1
 	switch o.Name {
 	case "create_slot", "reuse_backup":
-		return fmt.Errorf("Invalid value (use %s or '%s')", choiceText(o.Choices[:last]), o.Choices[last]) //nolint:staticcheck // Barman's text
+		return fmt.Errorf("Invalid value (use %s or '%s')", choiceText(o.Choices[:last]), o.Choices[last])
 	}
-	return fmt.Errorf("Invalid value (must be one in: %s)", choiceText(o.Choices)) //nolint:staticcheck // Barman's text
+	return fmt.Errorf("Invalid value (must be one in: %s)", choiceText(o.Choices))
 }
 
 var pluginNamePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
@@ -155,7 +155,7 @@ var pluginNamePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
 func (o *Option) parsePluginName(text string) (any, error) {
 	word := strings.ToLower(text)
 	if !pluginNamePattern.MatchString(word) {
-		return nil, fmt.Errorf("Invalid value (must be one in: %s, or the name of a plugin)", choiceText(o.Choices)) //nolint:staticcheck // Barman's text
+		return nil, fmt.Errorf("Invalid value (must be one in: %s, or the name of a plugin)", choiceText(o.Choices))
 	}
 	return word, nil
 }
@@ -230,14 +230,14 @@ var slotPattern = regexp.MustCompile(`^[0-9a-z_]+$`)
 func parseSlotName(text string) (any, error) {
 	name := strings.ToLower(text)
 	if !slotPattern.MatchString(name) {
-		return nil, errors.New("Replication slot names may only contain lower case letters, numbers, and the underscore character.") //nolint:staticcheck,revive // Barman's text
+		return nil, errors.New("Replication slot names may only contain lower case letters, numbers, and the underscore character.")
 	}
 	return name, nil
 }
 
 func parsePath(text string) (any, error) {
 	if !filepath.IsAbs(text) {
-		return nil, fmt.Errorf("Invalid value : %s (must be an absolute path)", pythonQuote(text)) //nolint:staticcheck // Barman's text
+		return nil, fmt.Errorf("Invalid value : %s (must be an absolute path)", pythonQuote(text))
 	}
 	if strings.ContainsRune(text, 0) {
 		return nil, errors.New("a path cannot contain a zero byte")
@@ -252,7 +252,7 @@ func parsePathList(items []string) (any, error) {
 			continue
 		}
 		if !filepath.IsAbs(item) {
-			return nil, fmt.Errorf("Invalid value : %s (must be an absolute path)", pythonQuote(item)) //nolint:staticcheck // Barman's text
+			return nil, fmt.Errorf("Invalid value : %s (must be an absolute path)", pythonQuote(item))
 		}
 		out = append(out, item)
 	}

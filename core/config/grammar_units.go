@@ -14,7 +14,7 @@ var intervalPattern = regexp.MustCompile(`(?i)^\s*([0-9]+)\s+(day|month|week|hou
 func ParseInterval(text string) (time.Duration, error) {
 	m := intervalPattern.FindStringSubmatch(text)
 	if m == nil {
-		return 0, fmt.Errorf("Invalid value for a time interval %s", text) //nolint:staticcheck // Barman's text
+		return 0, fmt.Errorf("Invalid value for a time interval %s", text)
 	}
 	const day = 24 * time.Hour
 	unit := map[string]time.Duration{"hour": time.Hour, "day": day, "week": 7 * day, "month": 31 * day}[strings.ToLower(m[2])]
@@ -36,7 +36,7 @@ var (
 func ParseSize(text string) (int64, error) {
 	m := sizePattern.FindStringSubmatch(text)
 	if m == nil {
-		return 0, fmt.Errorf("Invalid value for a number %s", text) //nolint:staticcheck // Barman's text
+		return 0, fmt.Errorf("Invalid value for a number %s", text)
 	}
 	unit := sizeUnits[m[2]]
 	n, err := strconv.ParseInt(m[1], 10, 64)
@@ -59,7 +59,7 @@ func ParseRetention(text string) (string, error) {
 	if m := windowPattern.FindStringSubmatch(text); m != nil && fitsInt(m[1]) {
 		return "RECOVERY WINDOW OF " + trimZeros(m[1]) + " " + strings.ToUpper(m[2]) + "S", nil
 	}
-	return "", fmt.Errorf("Cannot parse option retention policy: %s", text) //nolint:staticcheck // shown as it is
+	return "", fmt.Errorf("Cannot parse option retention policy: %s", text)
 }
 
 func fitsInt(digits string) bool {

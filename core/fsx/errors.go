@@ -67,7 +67,7 @@ func wrap(op, path string, err error) error {
 		}
 		return &NoSpaceError{Op: op, Path: path, Free: free, Err: cause}
 	}
-	if cause != err {
+	if cause != err { //nolint:errorlint // the question is whether it was wrapped
 		return err // it names operation and path already
 	}
 	return &fs.PathError{Op: op, Path: path, Err: err}

@@ -22,7 +22,7 @@ const maxName = 255
 func TempPath(final string) string {
 	dir, name := filepath.Split(final)
 	var random [4]byte
-	rand.Read(random[:]) //nolint:errcheck // crypto/rand.Read never fails
+	rand.Read(random[:])
 	tail := "." + strconv.Itoa(os.Getpid()) + "-" + hex.EncodeToString(random[:]) + TempSuffix
 	// The original name is for people only, so a long one may be cut.
 	return filepath.Join(dir, "."+name[:min(len(name), maxName-1-len(tail))]+tail)

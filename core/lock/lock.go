@@ -116,7 +116,7 @@ func flockBlocking(ctx context.Context, f *os.File) error {
 	case <-ctx.Done():
 		go func() {
 			<-done
-			f.Close() //nolint:errcheck // closing is giving the lock back
+			_ = f.Close() // closing is giving the lock back
 		}()
 		return context.Cause(ctx)
 	}
@@ -124,7 +124,7 @@ func flockBlocking(ctx context.Context, f *os.File) error {
 
 func flockCall(f *os.File, how int) error {
 	for {
-		if err := unix.Flock(int(f.Fd()), how); err != unix.EINTR { //nolint:errorlint // a bare error number
+		if err := unix.Flock(int(f.Fd()), how); err != unix.EINTR {
 			return err
 		}
 	}

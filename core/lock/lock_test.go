@@ -43,7 +43,7 @@ func holdWithChild(dir string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Stdout.WriteString(fmt.Sprintln(child.Process.Pid)) //nolint:errcheck // the test notices
+	fmt.Fprintln(os.Stdout, child.Process.Pid)
 	select {}
 }
 
@@ -83,8 +83,8 @@ func start(t *testing.T, cmd *exec.Cmd) (firstLine string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cmd.Process.Kill() //nolint:errcheck // it may have been killed by the test
-		cmd.Wait()         //nolint:errcheck // its exit status is that of a killed process
+		cmd.Process.Kill()
+		cmd.Wait()
 	})
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
@@ -189,7 +189,7 @@ func TestPythonAndGoExcludeEachOther(t *testing.T) {
 	if err := holder.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	holder.Wait() //nolint:errcheck // killed
+	holder.Wait()
 	if held, _, err := Probe(path); err != nil || held {
 		t.Errorf("Probe after the holder was killed = %v, %v", held, err)
 	}
@@ -214,14 +214,14 @@ func TestChildrenDoNotKeepTheLockOfAKilledParent(t *testing.T) {
 	if _, err := fmt.Sscan(start(t, parent), &child); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { unix.Kill(child, unix.SIGKILL) }) //nolint:errcheck // it may be gone
+	t.Cleanup(func() { unix.Kill(child, unix.SIGKILL) })
 	if held, pid, err := Probe(pathOf(t, dir, backupLock)); err != nil || !held || pid != parent.Process.Pid {
 		t.Fatalf("Probe = %v, %d, %v", held, pid, err)
 	}
 	if err := parent.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	parent.Wait() //nolint:errcheck // killed
+	parent.Wait()
 	if err := unix.Kill(child, 0); err != nil {
 		t.Fatalf("the child is gone, so this proves nothing: %v", err)
 	}
@@ -498,7 +498,7 @@ func TestPermissionIsTyped(t *testing.T) {
 		if err := unix.Setfsuid(65534); err != nil {
 			t.Fatal(err)
 		}
-		defer unix.Setfsuid(0) //nolint:errcheck // the thread ends
+		defer unix.Setfsuid(0)
 	}
 	_, err := Acquire(t.Context(), dir, backupLock, false)
 	permission, ok := errors.AsType[*PermissionError](err)

@@ -44,9 +44,12 @@ func TestLockFilesAreThoseOfPython(t *testing.T) {
 
 func TestFileRefusesWrongParts(t *testing.T) {
 	for _, name := range []Name{
-		{}, {Kind: 99, Server: "main"}, ForServer(Backup, ""), ForServer(BackupID, "main"), ForBackup(Backup, "main", id),
+		{},
+		{Kind: 99, Server: "main"},
+		ForServer(Backup, ""), ForServer(BackupID, "main"), ForBackup(Backup, "main", id),
 		ForServer(Backup, "../main"), ForServer(Backup, "a\x00b"), ForBackup(BackupID, "main", "../../etc"),
-		ForBackup(BackupID, "main", "20250131T02000"), {Kind: ConfigUpdate, Server: "main"},
+		ForBackup(BackupID, "main", "20250131T02000"),
+		{Kind: ConfigUpdate, Server: "main"},
 	} {
 		if file, err := name.File(); err == nil {
 			t.Errorf("%+v: %q", name, file)

@@ -58,7 +58,7 @@ func (k *Keeper) removeFiles(ctx context.Context, records []catalog.WALRecord, e
 		}
 		err := remove()
 		if err != nil {
-			err = fmt.Errorf("Ignoring deletion of WAL file %s for server %s: %w", r.Name, k.Server, err) //nolint:staticcheck // Barman's text
+			err = fmt.Errorf("Ignoring deletion of WAL file %s for server %s: %w", r.Name, k.Server, err)
 			k.Out.Warning("%s", err)
 		} else {
 			each(r.Name)

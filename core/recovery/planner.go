@@ -190,9 +190,7 @@ func (r *Restorer) planDestination(ctx context.Context, o *Options, copier Copie
 		p.Horizon = horizon(found, p, r.Zone)
 		return nil
 	}
-	if p.Space, err = r.measure(ctx, p, found); err != nil {
-		return err
-	}
+	p.Space = r.measure(ctx, p, found)
 	p.checkSpace()
 	if !o.remote() && os.Geteuid() == 0 {
 		p.warn("The restored files will belong to root: give them to the user who runs PostgreSQL before you start it, "+
@@ -219,7 +217,7 @@ func horizon(f *Found, p *Plan, zone *time.Location) time.Time {
 }
 
 // measure computes how much each directory receives.
-func (r *Restorer) measure(ctx context.Context, p *Plan, f *Found) ([]Space, error) {
+func (r *Restorer) measure(ctx context.Context, p *Plan, f *Found) []Space {
 	var spaces []Space
 	add := func(dir string, need int64) {
 		place := f.Places[dir]
@@ -239,7 +237,7 @@ func (r *Restorer) measure(ctx context.Context, p *Plan, f *Found) ([]Space, err
 	if !p.Backup.Size.Valid || data <= 0 {
 		size, err := fsx.TreeSize(ctx, r.Catalog.Layout.DataPath(p.Backup.ID))
 		if err != nil {
-			return spaces, nil //nolint:nilerr // checkSource has said so.
+			return spaces // checkSource has said so
 		}
 		data = size.Bytes
 	}
@@ -252,5 +250,5 @@ func (r *Restorer) measure(ctx context.Context, p *Plan, f *Found) ([]Space, err
 		add(p.WALDirectory, files)
 	}
 	add(p.Destination, data)
-	return spaces, nil
+	return spaces
 }

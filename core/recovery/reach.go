@@ -156,6 +156,7 @@ type decodedFile struct {
 	remove func()
 }
 
+// Close closes and removes the file.
 func (f decodedFile) Close() error {
 	defer f.remove()
 	return f.File.Close()

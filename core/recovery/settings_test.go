@@ -169,9 +169,12 @@ func TestMangleSwitchesDangerousSettingsOff(t *testing.T) {
 		t.Errorf("content (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]Setting{
-		{"postgresql.conf", 4, "archive_command", "false"}, {"postgresql.conf", 6, "archive_command", "false"},
-		{"postgresql.conf", 7, "archive_library", ""}, {"postgresql.conf", 8, "recovery_target_time", ""},
-		{"postgresql.conf", 10, "restore_command", ""}, {"postgresql.conf", 11, "recovery_end_command", ""},
+		{"postgresql.conf", 4, "archive_command", "false"},
+		{"postgresql.conf", 6, "archive_command", "false"},
+		{"postgresql.conf", 7, "archive_library", ""},
+		{"postgresql.conf", 8, "recovery_target_time", ""},
+		{"postgresql.conf", 10, "restore_command", ""},
+		{"postgresql.conf", 11, "recovery_end_command", ""},
 	}, m.changes); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}

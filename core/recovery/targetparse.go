@@ -18,8 +18,6 @@ const (
 	versionLSN       = 100000
 	// versionSignals is from when on recovery settings are in postgresql.conf and signal files start recovery.
 	versionSignals = 120000
-	// versionTargetReached is from when on recovery fails when it ends before its target.
-	versionTargetReached = 130000
 )
 
 // firstNormalXID is the first transaction id that a transaction can have.

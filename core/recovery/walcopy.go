@@ -153,7 +153,7 @@ func verifyWAL(path string, f WALFile, b *catalog.BackupInfo) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer file.Close() //nolint:errcheck // only read
 	info, err := file.Stat()
 	if err != nil {
 		return err

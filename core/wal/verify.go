@@ -76,7 +76,7 @@ func Verify(page []byte, size int64, name FileName, expect Expect) (PageHeader, 
 
 // compare looks for the most telling difference first: a file of another cluster usually differs in everything else
 // too.
-func compare(h PageHeader, size int64, segment Segment, partial bool, expect Expect) (reason error, advice string) {
+func compare(h PageHeader, size int64, segment Segment, partial bool, expect Expect) (reason error, advice string) { //nolint:staticcheck // both are results, not one the error of the other
 	if expect.SystemID != 0 && h.SystemID != expect.SystemID {
 		return fmt.Errorf("%w: its system identifier is %s, this server's is %s", ErrWrongCluster, h.SystemID, expect.SystemID),
 			"another PostgreSQL server sends its WAL here: check archive_command there; after a pg_upgrade or a new initdb, " +

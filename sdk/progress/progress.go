@@ -20,6 +20,7 @@ var Discard Reporter = discard{}
 
 type discard struct{}
 
+// Progress does nothing.
 func (discard) Progress(Progress) {}
 
 // Func makes a function a Reporter.

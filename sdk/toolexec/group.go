@@ -15,7 +15,7 @@ func groupAlive(pgid int) bool {
 	if err != nil {
 		return false
 	}
-	defer proc.Close()
+	defer proc.Close() //nolint:errcheck // only read
 	for {
 		names, err := proc.Readdirnames(256)
 		for _, name := range names {
@@ -42,7 +42,7 @@ func leadsSilentSession() bool {
 	}
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err == nil {
-		tty.Close()
+		_ = tty.Close()
 	}
 	return err != nil
 }

@@ -49,7 +49,7 @@ func start(path, tool string, c Command, stop context.CancelCauseFunc) (_ *proce
 	var theirs []*os.File // the tool's ends of the pipes, closed here in any case
 	defer func() {
 		for _, f := range theirs {
-			f.Close()
+			_ = f.Close()
 		}
 		if err != nil {
 			p.close()
@@ -104,17 +104,17 @@ func (p *process) serve(stdin io.Reader) {
 		go func() {
 			// A tool that does not read all its input says why itself; EPIPE would add nothing.
 			_, _ = io.Copy(p.stdin, stdin)
-			p.stdin.Close()
+			_ = p.stdin.Close()
 		}()
 	}
 }
 
 func (p *process) close() {
 	for _, d := range p.pipes {
-		d.from.Close()
+		_ = d.from.Close()
 	}
 	if p.stdin != nil {
-		p.stdin.Close()
+		_ = p.stdin.Close()
 	}
 }
 

@@ -32,14 +32,20 @@ var rules = []rule{
 	{from: "core", to: "plugins", deep: true, why: "the engine knows plugins only through their contract"},
 	{from: "core", to: "cmd", deep: true, why: "the engine does not know its command line"},
 	{from: "plugins", to: "core", deep: true, why: "bundled plugins use what every author has, the SDK"},
-	{from: "", to: "github.com/hashicorp/go-plugin", except: []string{"core/pluginhost", "sdk/plugin", "sdk/plugintest", "test"},
-		why: "the process protocol has one home on each side"},
+	{
+		from: "", to: "github.com/hashicorp/go-plugin", except: []string{"core/pluginhost", "sdk/plugin", "sdk/plugintest", "test"},
+		why: "the process protocol has one home on each side",
+	},
 	{from: "", to: "github.com/hashicorp/hcl/v2", except: []string{"core/config"}, why: "HCL ends at the configuration"},
 	{from: "", to: "github.com/jackc/pgx/v5", except: []string{"core/postgres", "test"}, why: "only core/postgres talks to PostgreSQL"},
-	{from: "", to: "github.com/klauspost/compress", except: []string{"plugins/compress", "cmd/barman-wal-archive", "cmd/barman-wal-restore", "test"},
-		why: "encoding belongs to compress plugins and the two stand-alone clients"},
-	{from: "", to: "github.com/pierrec/lz4/v4", except: []string{"plugins/compress", "cmd/barman-wal-archive", "cmd/barman-wal-restore", "test"},
-		why: "encoding belongs to compress plugins and the two stand-alone clients"},
+	{
+		from: "", to: "github.com/klauspost/compress", except: []string{"plugins/compress", "cmd/barman-wal-archive", "cmd/barman-wal-restore", "test"},
+		why: "encoding belongs to compress plugins and the two stand-alone clients",
+	},
+	{
+		from: "", to: "github.com/pierrec/lz4/v4", except: []string{"plugins/compress", "cmd/barman-wal-archive", "cmd/barman-wal-restore", "test"},
+		why: "encoding belongs to compress plugins and the two stand-alone clients",
+	},
 	{from: "core/wal", to: "os", why: "pure"},
 	{from: "core/retention", to: "os", why: "pure"},
 }

@@ -18,7 +18,8 @@ func definition() plugin.Definition {
 		Summary: "takes base backups with pg_basebackup",
 		Tools: []plugin.Tool{
 			{Name: "pg_basebackup", MinimumVersion: "10", Required: true},
-			{Name: "lz4"}, {Name: "zstd"},
+			{Name: "lz4"},
+			{Name: "zstd"},
 		},
 		Transfer: func(_ context.Context, env plugin.Env) (transfer.Transfer, error) { return basebackup.New(env), nil },
 	}

@@ -62,7 +62,7 @@ func (e *Executor) labelOf(ctx context.Context, archive string, a algorithm) (st
 	if err != nil {
 		return "", missingLabel(err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // only read
 	switch {
 	case a.decoder != nil:
 		return e.labelThrough(ctx, f, a.decoder)
@@ -137,7 +137,7 @@ func endLSN(manifest string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // only read
 	info, err := f.Stat()
 	if err != nil {
 		return "", err

@@ -26,7 +26,7 @@ func readLocal(path string, maxBytes int64) (transfer.FileContent, error) {
 	if err != nil {
 		return transfer.FileContent{}, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // only read
 	content, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
 	if err != nil {
 		return transfer.FileContent{}, err
@@ -94,7 +94,7 @@ func syncTree(dir string) error {
 		return err
 	}
 	if err := unix.Syncfs(int(f.Fd())); err != nil {
-		f.Close()
+		_ = f.Close()
 		return &fs.PathError{Op: "syncfs", Path: dir, Err: err}
 	}
 	return f.Close()
@@ -109,8 +109,8 @@ func writeLocal(path string, content []byte, mode fs.FileMode) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
+			_ = f.Close()
+			_ = os.Remove(f.Name())
 		}
 	}()
 	if _, err := f.Write(content); err != nil {
@@ -166,7 +166,7 @@ func linkLocal(path, target string) error {
 		return err
 	}
 	if err := os.Rename(tmp, path); err != nil {
-		os.Remove(tmp)
+		_ = os.Remove(tmp)
 		return err
 	}
 	return syncDir(filepath.Dir(path))
@@ -177,7 +177,7 @@ func syncDir(path string) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer d.Close() //nolint:errcheck // only read
 	return d.Sync()
 }
 
@@ -211,7 +211,7 @@ func statOne(path string) (transfer.PathInfo, error) {
 			return p, err
 		}
 		names, err := d.Readdirnames(1)
-		d.Close()
+		_ = d.Close()
 		if err != nil && !errors.Is(err, io.EOF) {
 			return p, err
 		}

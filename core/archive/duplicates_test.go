@@ -1,0 +1,149 @@
+package archive_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/barman-go/barman/core/archive"
+)
+
+func TestArchiveWALDropsAnIdenticalDuplicate(t *testing.T) {
+	content := segment(t, seg1, mib, 1)
+	for name, again := range map[string][]byte{"plain": content, "compressed by the sender": gzipped(t, content, 9)} {
+		for _, first := range []string{"", "gzip"} {
+			t.Run(name+", archived "+first, func(t *testing.T) {
+				s := newSite(t)
+				s.deliver(seg1, content)
+				s.run(s.archiver(first), s.incoming())
+				before := s.indexed()
+				s.deliver(seg1, again)
+				a := s.archiver("zstd")
+				if sum := s.run(a, s.incoming()); sum != (archive.Summary{Identical: 1}) {
+					t.Errorf("summary %+v, want one identical", sum)
+				}
+				s.wantTree(s.layout.Incoming)
+				s.wantTree(s.layout.Errors)
+				if diff := cmp.Diff(before, s.indexed()); diff != "" {
+					t.Errorf("the index changed:\n%s", diff)
+				}
+				s.wantGet(a.Codecs, seg1, content)
+				s.wantNoTemps()
+			})
+		}
+	}
+}
+
+func TestArchiveWALMovesADifferentDuplicateAside(t *testing.T) {
+	s := newSite(t)
+	content, other := segment(t, seg1, mib, 1), segment(t, seg1, mib, 2)
+	s.deliver(seg1, content)
+	a := s.archiver("gzip")
+	s.run(a, s.incoming())
+	s.out.take()
+	s.deliver(seg1, other)
+	s.deliver(seg2, segment(t, seg2, mib, 1))
+	if sum := s.run(a, s.incoming()); sum != (archive.Summary{Archived: 1, Rejected: 1}) {
+		t.Errorf("summary %+v, want one archived and one rejected", sum)
+	}
+	kept := filepath.Join(s.layout.Errors, seg1+".20261122T084700Z.duplicate")
+	want := []string{
+		"I Processing xlog segments from file archival for main",
+		"I \t" + seg1,
+		"I \tError: " + seg1 + " is already present in server main. File moved to errors directory.",
+		"E " + seg1 + " is already present in server main with other content. The file was not archived and was moved to " + kept,
+		"I \t" + seg2,
+	}
+	if diff := cmp.Diff(want, s.out.take()); diff != "" {
+		t.Errorf("messages (-want +got):\n%s", diff)
+	}
+	got, err := os.ReadFile(kept)
+	check(t, err)
+	if !bytes.Equal(got, other) {
+		t.Error("the file in errors/ is not the one that was delivered")
+	}
+	s.wantGet(a.Codecs, seg1, content)
+}
+
+func TestNothingInErrorsIsOverwritten(t *testing.T) {
+	s := newSite(t)
+	a := s.archiver("")
+	for i := range 3 {
+		s.deliver("foo.txt", []byte{byte(i)})
+		s.run(a, s.incoming())
+	}
+	s.wantTree(s.layout.Errors, "foo.txt.20261122T084700Z-1.unknown", "foo.txt.20261122T084700Z-2.unknown",
+		"foo.txt.20261122T084700Z.unknown")
+}
+
+func TestArchiveWALReplacesADamagedArchivedFile(t *testing.T) {
+	content := segment(t, seg1, mib, 1)
+	for name, test := range map[string]struct {
+		compression string
+		damage      func(path string) error
+	}{
+		"cut gzip":  {"gzip", func(path string) error { return os.Truncate(path, 5000) }},
+		"cut plain": {"", func(path string) error { return os.Truncate(path, 5000) }},
+		"flipped bits": {"zstd", func(path string) error {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			for i := 1000; i < 1100; i++ {
+				b[i] ^= 0x55
+			}
+			return os.WriteFile(path, b, 0o600)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.deliver(seg1, content)
+			a := s.archiver(test.compression)
+			s.run(a, s.incoming())
+			check(t, test.damage(s.archived(seg1)))
+			s.deliver(seg1, content)
+			if sum := s.run(a, s.incoming()); sum != (archive.Summary{Archived: 1, Replaced: 1}) {
+				t.Errorf("summary %+v, want one that replaced", sum)
+			}
+			s.wantGet(a.Codecs, seg1, content)
+			s.wantTree(s.layout.Incoming)
+			s.wantTree(s.layout.Errors, seg1+".20261122T084700Z.duplicate")
+		})
+	}
+}
+
+func TestWALOfAnEarlierClusterIsNotTakenForDamaged(t *testing.T) {
+	s := newSite(t)
+	earlier := segment(t, seg1, mib, 1)
+	binary.LittleEndian.PutUint64(earlier[24:], uint64(cluster)-1)
+	s.put(s.archived(seg1), earlier)
+	s.deliver(seg1, segment(t, seg1, mib, 1))
+	a := s.archiver("gzip")
+	if sum := s.run(a, s.incoming()); sum != (archive.Summary{Rejected: 1}) {
+		t.Errorf("summary %+v, want one rejected", sum)
+	}
+	s.wantGet(a.Codecs, seg1, earlier)
+}
+
+func TestAnEncryptedArchivedFileCountsAsAnother(t *testing.T) {
+	s := newSite(t)
+	// The packet of a session key, as gpg --encrypt begins.
+	encrypted := append([]byte{0x85, 0x01, 0x0c, 0x03, 1, 2, 3, 4, 5, 6, 7, 8, 1}, bytes.Repeat([]byte{0xa5}, 1000)...)
+	s.put(s.archived(seg1), encrypted)
+	s.deliver(seg1, segment(t, seg1, mib, 1))
+	a := s.archiver("gzip")
+	if sum := s.run(a, s.incoming()); sum.Rejected != 1 {
+		t.Errorf("summary %+v, want one rejected", sum)
+	}
+	if _, err := s.get(a.Codecs, seg1, archive.GetOptions{}); err == nil || !strings.Contains(err.Error(), "encrypted") {
+		t.Errorf("get-wal hands out an encrypted segment as it is (error %v)", err)
+	}
+	if got, err := s.get(a.Codecs, seg1, archive.GetOptions{KeepCompression: true}); err != nil || !bytes.Equal(got, encrypted) {
+		t.Errorf("get-wal --keep-compression: error %v", err)
+	}
+}
