@@ -168,9 +168,20 @@ func (s *server) recover(ctx context.Context, o recovery.Options) error {
 	}
 	result, err := r.Run(ctx, o)
 	bar.Done()
-	if result != nil {
-		s.out.Result(result)
+	if result == nil {
+		return err
 	}
+	if s.out.JSON() {
+		// The console layout holds them already.
+		warnings, infos := result.Notices()
+		for _, text := range warnings {
+			s.out.Warning("%s", text)
+		}
+		for _, text := range infos {
+			s.out.Info("%s", text)
+		}
+	}
+	s.out.Result(result)
 	return err
 }
 
@@ -180,7 +191,7 @@ func (s *server) walClient(o recovery.Options) recovery.WALClient {
 	if err != nil {
 		host = "localhost"
 	}
-	c := recovery.WALClient{Program: executable(), User: s.cfg.Global.BarmanUser, Host: host, Jobs: o.Workers}
+	c := recovery.WALClient{Program: programForOthers(), User: s.cfg.Global.BarmanUser, Host: host, Jobs: o.Workers}
 	if s.flags.config != "" {
 		if path, err := filepath.Abs(s.flags.config); err == nil {
 			c.ConfigFile = path

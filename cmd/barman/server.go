@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -348,13 +349,26 @@ func (s *server) transferPlugin(ctx context.Context, method string) (*transfer.C
 	return client, description, err
 }
 
-// executable is the path of this program, for restore_command.
+// executable is the path of this program.
 func executable() string {
 	path, err := os.Executable()
 	if err != nil {
 		return "barman"
 	}
 	return filepath.Clean(path)
+}
+
+// programForOthers is how a restore_command calls this program: by its name where PATH finds it, otherwise by its path.
+func programForOthers() string {
+	path := executable()
+	if found, err := exec.LookPath("barman"); err == nil {
+		a, errA := os.Stat(found)
+		b, errB := os.Stat(path)
+		if errA == nil && errB == nil && os.SameFile(a, b) {
+			return ""
+		}
+	}
+	return path
 }
 
 // sshHost is where put-wal and get-wal were called from, for their messages.
