@@ -2,7 +2,9 @@
 //
 //	recover_test.go    back up under load by each method, destroy the server, recover to every kind of target, compare rows
 //	catalog_test.go    sharing files between backups, retention, keep, delete, several servers
-//	trouble_test.go    what goes wrong with WAL, disks, servers and arguments
+//	mistakes_test.go   wrong arguments, configurations and targets; plugins and catalog files that are broken
+//	wal_test.go        WAL of another cluster, half of a segment, junk, duplicates
+//	outage_test.go     PostgreSQL is down before and during a backup; the disk is full
 //	plugins_test.go    plugins of other people: in Go, in Python, and in place of bundled ones
 //
 // The package has no code of its own; backuphost has what the stories share.
