@@ -1,0 +1,142 @@
+package compat
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/test/e2e/backuphost"
+)
+
+// TestPythonRestoresAndContinuesOurCatalog begins here, goes on there, and comes back.
+func TestPythonRestoresAndContinuesOurCatalog(t *testing.T) {
+	withEachPython(t, func(t *testing.T, version string) {
+		w := newWorld(t, version, (*backuphost.Host).ArchiveCommand)
+
+		// Written here: a backup of each kind, WAL in two formats.
+		w.use(t, "local-rsync", "gzip")
+		w.writeAndArchive(t, w.ours)
+		first := w.backUp(t, w.ours)
+		w.use(t, "postgres", "zstd")
+		w.write(t)
+		second := w.backUp(t, w.ours, "--name", "weekly")
+		w.ours(t, "keep", "--target", "standalone", "main", first.ID)
+		w.writeAndArchive(t, w.ours)
+
+		// Read there.
+		w.checkOutput(t)
+		if out := w.theirs(t, "check-backup", "main", "weekly"); out != "" {
+			t.Errorf("check-backup: %s", out)
+		}
+		if out := w.theirs(t, "keep", "--status", "main", first.ID); !strings.Contains(out, "standalone") {
+			t.Errorf("keep --status: %s", out)
+		}
+		w.theirs(t, "keep", "--release", "main", first.ID)
+		w.restore(t, w.theirs, first.ID)
+		w.restore(t, w.theirs, second.ID)
+
+		// Continued there: WAL that put-wal has accepted, a backup of each kind, and the end of the oldest.
+		w.writeAndArchive(t, w.theirs)
+		third := w.backUp(t, w.theirs)
+		w.use(t, "rsync", "gzip")
+		w.write(t)
+		fourth := w.backUp(t, w.theirs)
+		w.theirs(t, "delete", "main", first.ID)
+		if w.isListed(t, first.ID) {
+			t.Errorf("backup %s is still there", first.ID)
+		}
+		w.writeAndArchive(t, w.theirs)
+
+		// Back here.
+		w.checkOutput(t)
+		w.restore(t, w.ours, second.ID)
+		w.restore(t, w.ours, third.ID)
+		w.use(t, "local-rsync", "gzip")
+		w.write(t)
+		fifth := w.backUp(t, w.ours)
+		checkReuse(t, fourth, fifth)
+		w.ours(t, "delete", "main", second.ID)
+		w.writeAndArchive(t, w.ours)
+		w.checkOutput(t)
+		w.restore(t, w.theirs, fifth.ID)
+		w.checkWAL(t)
+	})
+}
+
+// TestWeRestoreAndContinuePythonsCatalog begins there.
+func TestWeRestoreAndContinuePythonsCatalog(t *testing.T) {
+	withEachPython(t, func(t *testing.T, version string) {
+		w := newWorld(t, version, (*backuphost.Host).CopyCommand)
+
+		// Written there: a backup of each kind, and one that failed.
+		w.use(t, "postgres", "gzip")
+		w.writeAndArchive(t, w.theirs)
+		first := w.backUp(t, w.theirs, "--name", "weekly")
+		w.use(t, "rsync", "zstd")
+		w.write(t)
+		second := w.backUp(t, w.theirs)
+		failed := w.failToBackUp(t)
+		w.theirs(t, "keep", "--target", "full", "main", first.ID)
+		w.writeAndArchive(t, w.theirs)
+
+		// Read here.
+		w.checkOutput(t)
+		w.ours(t, "check-backup", "main", "weekly")
+		if out := w.ours(t, "keep", "--status", "main", first.ID); !strings.Contains(out, "full") {
+			t.Errorf("keep --status: %s", out)
+		}
+		w.ours(t, "keep", "--release", "main", first.ID)
+		w.restore(t, w.ours, first.ID)
+		w.restore(t, w.ours, second.ID)
+
+		// Continued here.
+		w.ours(t, "delete", "main", failed)
+		w.use(t, "local-rsync", "gzip")
+		w.writeAndArchive(t, w.ours)
+		third := w.backUp(t, w.ours)
+		checkReuse(t, second, third)
+		w.ours(t, "delete", "main", first.ID)
+		if w.isListed(t, failed) || w.isListed(t, first.ID) {
+			t.Errorf("backups %s and %s are still there", failed, first.ID)
+		}
+		w.writeAndArchive(t, w.ours)
+
+		// Back there.
+		w.checkOutput(t)
+		w.restore(t, w.theirs, third.ID)
+		w.use(t, "rsync", "gzip")
+		w.write(t)
+		fourth := w.backUp(t, w.theirs)
+		checkReuse(t, third, fourth)
+		w.theirs(t, "delete", "main", second.ID)
+		w.writeAndArchive(t, w.theirs)
+		w.checkOutput(t)
+		w.restore(t, w.ours, fourth.ID)
+		w.checkWAL(t)
+	})
+}
+
+// failToBackUp has Python Barman begin a backup that a hook stops, and returns its id.
+func (w *world) failToBackUp(t *testing.T) string {
+	t.Helper()
+	w.more = map[string]string{"pre_backup_retry_script": "exit 63"}
+	w.use(t, "rsync", "zstd")
+	if r := w.python.run(t, "backup", "main"); r.Exit == 0 {
+		t.Errorf("a backup that a hook stopped succeeded:\n%s", r.Stdout)
+	}
+	w.more = nil
+	w.use(t, "rsync", "zstd")
+	newest := w.host.Backups(t, "main")[0]
+	if newest.Status != string(catalog.StatusFailed) {
+		t.Fatalf("backup %s is %s", newest.ID, newest.Status)
+	}
+	return newest.ID
+}
+
+// checkReuse tells whether a backup shares files with the one of the other program before it: reuse_backup is link.
+func checkReuse(t *testing.T, before, after *catalog.BackupInfo) {
+	t.Helper()
+	if after.DeduplicatedSize.N >= after.Size.N/2 {
+		t.Errorf("backup %s takes %d of %d bytes: it shares little with %s", after.ID, after.DeduplicatedSize.N, after.Size.N, before.ID)
+	}
+}
