@@ -94,7 +94,7 @@ BACKUP_ID is an id, a name given with --name, or one of: latest, oldest, last-fa
 	f := root.PersistentFlags()
 	f.StringVarP(&a.flags.config, "config", "c", "", "configuration `FILE` (default: $BARMAN_CONFIG_FILE, ~/.barman.hcl, /etc/barman.hcl, /etc/barman/barman.hcl)")
 	f.StringVar(&a.flags.color, "color", "auto", "colour the output `WHEN`: never, always or auto")
-	f.StringVar(&a.flags.color, "colour", "auto", "the same as --color")
+	f.StringVar(&a.flags.color, "colour", "auto", "the same as --color `WHEN`")
 	_ = f.MarkHidden("colour")
 	f.StringVar(&a.flags.logLevel, "log-level", "", "log from `LEVEL` on, whatever log_level says: NOTSET, DEBUG, INFO, WARNING, ERROR or CRITICAL")
 	f.BoolVarP(&a.flags.quiet, "quiet", "q", false, "be quiet: print warnings and errors only")

@@ -52,8 +52,8 @@ func newReplicationStatusCommand(a *app) *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.BoolVar(&minimal, "minimal", false, "print one line for each client")
-	fl.StringVar(&target, "target", target, "which clients: all, hot-standby or wal-streamer")
-	fl.StringVar(&source, "source", source, "ask the server of conninfo (backup-host) or of wal_conninfo (wal-host)")
+	fl.StringVar(&target, "target", target, "`WHICH` clients: all, hot-standby or wal-streamer")
+	fl.StringVar(&source, "source", source, "ask `HOST`: the server of conninfo (backup-host) or of wal_conninfo (wal-host)")
 	completeServers(a, cmd)
 	return cmd
 }
