@@ -37,6 +37,7 @@ var methods = []method{
 func TestRecoverADestroyedServerToEveryTarget(t *testing.T) {
 	for _, m := range methods {
 		t.Run(m.name, func(t *testing.T) {
+			t.Parallel() // most of the time each of them waits for a disk, or for PostgreSQL
 			s := backUpAndDestroy(t, m)
 			for _, target := range s.targets() {
 				t.Run(target.name, func(t *testing.T) { s.recover(t, target) })
@@ -69,9 +70,16 @@ func backUpAndDestroy(t *testing.T, m method) *disaster {
 		t.Fatal(err)
 	}
 
-	// The server is busy all the time.
+	// The server is busy all the time: pgbench for the load, the ledger for the books.
+	if err := primary.InitPgbench(t.Context(), 1, ""); err != nil {
+		t.Fatal(err)
+	}
+	load := primary.StartPgbench(t, 2, 100)
 	s.ledger = primary.StartLedger(t, lab.LedgerOptions{Writers: 2, Tablespace: "space"})
 	s.commits(t, 20)
+	if err := primary.WaitSQL(t.Context(), "SELECT count(*) > 20 FROM pgbench_history", "t"); err != nil {
+		t.Fatal(err)
+	}
 	host.Must(t, "switch-wal", "--archive", "main")
 	if out := host.Must(t, "check", "main"); strings.Contains(out, "FAILED") {
 		t.Errorf("check main:\n%s", out)
@@ -102,6 +110,9 @@ func backUpAndDestroy(t *testing.T, m method) *disaster {
 	s.last = mark(t, primary, "last")
 	s.commits(t, 20)
 	if err := s.ledger.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := load.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	host.Must(t, "switch-wal", "--archive", "main")
@@ -232,6 +243,12 @@ func (s *disaster) recover(t *testing.T, want target) {
 	}
 	if err := want.rows.Compare(restored.LedgerRows(t)); err != nil {
 		t.Error(err)
+	}
+	// Whatever the target, each of pgbench's transactions is there with all its parts, or not at all.
+	const balanced = "SELECT (SELECT sum(abalance) FROM pgbench_accounts) = sum(delta) AND (SELECT sum(tbalance) FROM pgbench_tellers) = sum(delta) " +
+		"AND count(*) > 0 FROM pgbench_history"
+	if got := restored.MustSQL(t, balanced); got != "t" {
+		t.Error("the accounts of pgbench do not add up")
 	}
 	if got := marks(t, restored); got != want.marks {
 		t.Errorf("marks %q, want %q", got, want.marks)
