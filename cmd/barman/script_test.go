@@ -70,6 +70,9 @@ func unpackCatalog(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
 		ts.Check(os.WriteFile(path, f.Data, 0o600))
 	}
+	for _, dir := range []string{"incoming", "streaming", "errors"} {
+		ts.Check(os.MkdirAll(ts.MkAbs(filepath.Join("home", "pg", dir)), 0o755))
+	}
 }
 
 // testDir is where the tests of this package run; scripts have a directory of their own.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -76,12 +78,26 @@ func newConnectError(ctx context.Context, info Conninfo, err error) error {
 	if ctx.Err() != nil {
 		return &ConnectError{Conninfo: info.String(), cause: fmt.Errorf("%w (%s)", context.Cause(ctx), info.redact(err.Error()))}
 	}
-	result := &ConnectError{Conninfo: info.String(), cause: errors.New(info.redact(err.Error()))}
+	result := &ConnectError{Conninfo: info.String(), cause: errors.New(info.redact(connectReason(err)))}
 	if server := serverError(info, err); server != nil {
 		result.cause = server
 		result.Authentication = server.Code == codeInvalidPassword || server.Code == codeInvalidAuthorization
 	}
 	return result
+}
+
+// connectReason is pgx's reason without the connection string, which we say ourselves, and for a single address without
+// the address that the operating system's error names already.
+func connectReason(err error) string {
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		err = connect.Unwrap()
+	}
+	var dial *net.OpError
+	if text := err.Error(); strings.Contains(text, "\n") || !errors.As(err, &dial) {
+		return text
+	}
+	return dial.Error()
 }
 
 // serverError copies what the server said, or returns nil when it said nothing.
