@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,7 +43,7 @@ func TestPostgreSQLIsDown(t *testing.T) {
 			// Slow enough to die in the middle.
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
-			backup := start(t, host, ctx, "backup", "--bwlimit", "4000", "main")
+			backup := start(ctx, t, host, "backup", "--bwlimit", "4000", "main")
 			waitForCopy(t, host)
 			primary.Kill9()
 			r := backup.wait(t)
@@ -66,29 +68,24 @@ func TestPostgreSQLIsDown(t *testing.T) {
 
 // running is a barman in the background.
 type running struct {
-	cmd    *exec.Cmd
-	ended  chan struct{}
-	result lab.Result
-	err    error
+	cmd            *exec.Cmd
+	stdout, stderr bytes.Buffer
 }
 
-func start(t *testing.T, host *backuphost.Host, ctx context.Context, args ...string) *running {
+func start(ctx context.Context, t *testing.T, host *backuphost.Host, args ...string) *running {
 	t.Helper()
-	r := &running{cmd: host.Command(ctx, args...), ended: make(chan struct{})}
-	go func() {
-		defer close(r.ended)
-		r.result, r.err = lab.Run(r.cmd)
-	}()
+	r := &running{cmd: host.Command(ctx, args...)}
+	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, &r.stderr
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
 	return r
 }
 
 func (r *running) wait(t *testing.T) lab.Result {
 	t.Helper()
-	<-r.ended
-	if r.err != nil {
-		t.Fatal(r.err)
-	}
-	return r.result
+	_ = r.cmd.Wait() // the exit code says it all
+	return lab.Result{Stdout: r.stdout.String(), Stderr: r.stderr.String(), Exit: r.cmd.ProcessState.ExitCode()}
 }
 
 // waitForCopy waits until some of a backup's data has arrived.
@@ -121,6 +118,39 @@ func treeSizeSoFar(dir string) (total int64, err error) {
 		return nil
 	})
 	return total, err
+}
+
+// TestInterruptedBackup presses Ctrl-C, or stops the service, in the middle of a backup: it ends at once, is FAILED, and leaves the server.
+func TestInterruptedBackup(t *testing.T) {
+	host, primary := small(t, nil)
+	if err := primary.InitPgbench(t.Context(), 2, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		method string
+		signal os.Signal
+	}{{"local-rsync", os.Interrupt}, {"postgres", syscall.SIGTERM}} {
+		t.Run(c.method, func(t *testing.T) {
+			host.Configure(t, backuphost.Server("main", localServer(primary, map[string]any{
+				"backup_method": c.method, "streaming_conninfo": primary.Conninfo("", ""),
+			})))
+			backup := start(t.Context(), t, host, "backup", "--bwlimit", "4000", "main")
+			waitForCopy(t, host)
+			if err := backup.cmd.Process.Signal(c.signal); err != nil {
+				t.Fatal(err)
+			}
+			r := backup.wait(t)
+			backuphost.CheckRefusal(t, r, 1, []string{"interrupted"}, "backup", "main")
+			if got := host.Backups(t, "main")[0]; got.Status != "FAILED" {
+				t.Errorf("the backup is %s", got.Status)
+			}
+			const sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'barman%' OR backend_type = 'walsender'"
+			if err := primary.WaitSQL(t.Context(), sessions, "0"); err != nil {
+				t.Error(err)
+			}
+			host.Must(t, "backup", "--wait", "main")
+		})
+	}
 }
 
 // TestFullDisk gives Barman a disk that is too small for a backup, and then too small for WAL. Nothing is acknowledged that is not
