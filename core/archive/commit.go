@@ -69,8 +69,8 @@ func (r *run) publish(ctx context.Context, files []*filing, batch *fsx.Batch) er
 			if err != nil {
 				return err
 			}
-			r.Out.Warning("%s of server %s was damaged in the archive; it was moved to %s and is replaced by the sound file that arrived",
-				f.name, r.Server, kept)
+			r.Out.Warning("%s of server %s was damaged in the archive; it was moved to %s and is replaced by the sound file "+
+				"that arrived", f.name, r.Server, kept)
 		}
 		if err := fsx.RenameNoReplace(f.temp, f.dest); err != nil {
 			return fmt.Errorf("file %s: %w", f.name, err)
@@ -123,7 +123,8 @@ func (r *run) settle(f *filing, batch *fsx.Batch) error {
 		return nil
 	case leaveGrowing:
 		r.sum.Left++
-		r.Log.Info("left for the next run: it may still be growing", "wal", f.name.String(), "size", f.size, "reason", f.reason)
+		r.Log.Info("left for the next run: it may still be growing",
+			"wal", f.name.String(), "size", f.size, "reason", f.reason)
 		return nil
 	}
 	r.Out.Info("\t%s", f.name)

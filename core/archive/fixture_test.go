@@ -25,19 +25,12 @@ import (
 	"github.com/barman-go/barman/sdk/schema"
 )
 
-// plugins is a directory with the compress plugins of this checkout, built once.
-var plugins string
-
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
-
-func testMain(m *testing.M) int {
+// plugins is a directory with the compress plugins of this checkout, built when the first test needs it.
+var plugins = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "archive-test-")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return "", err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	plugins = dir
 	const module = "github.com/barman-go/barman/"
 	for name, pkg := range map[string]string{
 		"gzip": "plugins/compress/gzip", "zstd": "plugins/compress/zstd", "lz4": "plugins/compress/lz4",
@@ -45,12 +38,23 @@ func testMain(m *testing.M) int {
 	} {
 		build := exec.Command("go", "build", "-o", filepath.Join(dir, "barman-compress-"+name), module+pkg)
 		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
-			return 1
+			return dir, fmt.Errorf("%w: %s", err, out)
 		}
 	}
-	return m.Run()
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built {
+		dir, _ := plugins()
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
 }
+
+// built tells that there is something to remove.
+var built bool
 
 const (
 	mib     = 1 << 20
@@ -122,12 +126,15 @@ func newSiteIn(t testing.TB, home string) *site {
 // codecs uses the real plugins.
 func (s *site) codecs(compression string) *archive.Codecs {
 	s.t.Helper()
+	built = true
+	bundled, err := plugins()
+	check(s.t, err)
 	// Not t.TempDir: a socket's path is short.
 	temp, err := os.MkdirTemp("/tmp", "arch-")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	host := pluginhost.New(pluginhost.Options{BundledDir: plugins, SearchPath: []string{}, TempDir: temp})
+	host := pluginhost.New(pluginhost.Options{BundledDir: bundled, SearchPath: []string{}, TempDir: temp})
 	s.t.Cleanup(func() {
 		if err := host.Close(); err != nil {
 			s.t.Error(err)

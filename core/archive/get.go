@@ -158,7 +158,8 @@ func (g *Getter) convert(ctx context.Context, path, stored, want string) (*os.Fi
 	}
 	encoded := fsx.TempPath(filepath.Join(g.WALs, filepath.Base(path)))
 	removeEncoded := func() { _ = os.Remove(encoded) }
-	if _, err := e.CompressFile(ctx, compress.FileRequest{Source: plain, Destination: encoded, Options: e.options}); err != nil {
+	req := compress.FileRequest{Source: plain, Destination: encoded, Options: e.options}
+	if _, err := e.CompressFile(ctx, req); err != nil {
 		removeEncoded()
 		return nil, fmt.Errorf("encode %s: %w", path, err)
 	}

@@ -49,7 +49,8 @@ func (c *Codecs) Decode(ctx context.Context, path, format, dest string) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.DecompressFile(ctx, compress.FileRequest{Source: path, Destination: dest, Options: compress.Options{Format: id}})
+	req := compress.FileRequest{Source: path, Destination: dest, Options: compress.Options{Format: id}}
+	_, err = p.DecompressFile(ctx, req)
 	if err != nil && aboutContent(ctx, err) {
 		return &DamagedError{Path: path, Format: format, Err: err}
 	}

@@ -24,9 +24,9 @@ const (
 	seg3 = "000000010000000000000003"
 )
 
-func (s *site) putter() *archive.Putter {
+func (s *site) putter(codecs *archive.Codecs) *archive.Putter {
 	return &archive.Putter{
-		Server: "main", Incoming: s.layout.Incoming, Errors: s.layout.Errors, WALs: s.layout.WALs, Codecs: s.codecs(""),
+		Server: "main", Incoming: s.layout.Incoming, Errors: s.layout.Errors, WALs: s.layout.WALs, Codecs: codecs,
 		Expect: wal.Expect{SystemID: cluster, Version: 15}, SSHHost: "10.0.0.7",
 		Now: func() time.Time { return s.now }, Out: s.out, Log: s.logger(),
 	}
@@ -34,7 +34,7 @@ func (s *site) putter() *archive.Putter {
 
 // putWAL runs put-wal over a stream.
 func (s *site) putWAL(stream []byte) error {
-	return s.putter().Run(s.t.Context(), bytes.NewReader(stream))
+	return s.putter(s.codecs("")).Run(s.t.Context(), bytes.NewReader(stream))
 }
 
 type member struct {
@@ -273,7 +273,7 @@ func TestPutWALReadsThePaddingOfTheSender(t *testing.T) {
 	s := newSite(t)
 	one := file(seg1, segment(t, seg1, mib, 1))
 	in := bytes.NewReader(append(stream(t, one, sums(one)), make([]byte, 64<<10)...))
-	check(t, s.putter().Run(t.Context(), in))
+	check(t, s.putter(s.codecs("")).Run(t.Context(), in))
 	if in.Len() != 0 {
 		t.Errorf("%d bytes were not read: the sender gets a broken pipe", in.Len())
 	}
@@ -310,7 +310,7 @@ func TestPutWALLosesItsSender(t *testing.T) {
 	one := file(seg1, segment(t, seg1, mib, 1))
 	whole := stream(t, one, sums(one))
 	for _, at := range []int{1, 600, 100_000, len(whole) - 2000} {
-		err := s.putter().Run(t.Context(), &failing{bytes.NewReader(whole), at})
+		err := s.putter(s.codecs("")).Run(t.Context(), &failing{bytes.NewReader(whole), at})
 		if err == nil || !strings.Contains(err.Error(), "connection reset") {
 			t.Errorf("after %d bytes: error %v", at, err)
 		}
@@ -326,7 +326,7 @@ func FuzzPutWAL(f *testing.F) {
 	f.Add(stream(f, md5sums(label), label, special(seg2, tar.TypeSymlink)))
 	home := f.TempDir()
 	s := newSiteIn(f, home)
-	p := s.putter()
+	p := s.putter(&archive.Codecs{}) // no plugin is needed for what is not there already
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		s.t = t
 		err := p.Run(t.Context(), bytes.NewReader(stream))

@@ -62,7 +62,7 @@ func TestRealSegmentsGoThrough(t *testing.T) {
 			for _, name := range names {
 				members = append(members, file(name, segments[name]))
 			}
-			p := s.putter()
+			p := s.putter(s.codecs(""))
 			p.Expect = wal.Expect{SystemID: id, SegmentSize: wal.SegmentSize(sizeMB * mib)}
 			check(t, p.Run(t.Context(), bytes.NewReader(stream(t, append(members, sums(members...))...))))
 			a := s.archiver(compression)
