@@ -123,6 +123,7 @@ type scene struct {
 
 func newScene(t *testing.T, seed uint64) *scene {
 	host := backuphost.New(t)
+	ownPrograms(t, host)
 	s := &scene{host: host, random: rand.New(rand.NewPCG(seed, 0)), seen: map[string]bool{}}
 	s.primary = lab.StartCluster(t, lab.ClusterOptions{ArchiveCommand: host.ArchiveCommand(t, "main"), WALSegmentSizeMB: 1})
 	s.ssh = strings.Join(lab.StartSSHD(t).Command(s.primary.Owner, s.primary.Owner), " ")
@@ -134,6 +135,16 @@ func newScene(t *testing.T, seed uint64) *scene {
 	host.Must(t, "switch-wal", "--force", "--archive", "main")
 	host.Must(t, "backup", "--wait", "main")
 	return s
+}
+
+// ownPrograms gives the host copies of all programs, so that whatever runs from its directory is its own, and not another test's.
+func ownPrograms(t *testing.T, host *backuphost.Host) {
+	t.Helper()
+	bin := filepath.Join(host.Dir, "bin")
+	if err := os.CopyFS(bin, os.DirFS(host.Build.Bin)); err != nil {
+		t.Fatal(err)
+	}
+	host.Build = &lab.Build{Bin: bin, Plugins: filepath.Join(bin, "plugins")}
 }
 
 func (s *scene) configure(t *testing.T, method, compression string) {
@@ -173,7 +184,7 @@ func (s *scene) play(t *testing.T, r round) {
 		}
 	}
 
-	if left := w.survivors(deathWatch, s.host.Dir, s.host.Build.Bin, s.primary.Data); len(left) > 0 {
+	if left := w.survivors(deathWatch, s.host.Dir, s.primary.Data); len(left) > 0 {
 		t.Errorf("still there %s later: %+v", deathWatch, left)
 	}
 	s.checkLocks(t)
