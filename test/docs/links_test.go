@@ -13,7 +13,7 @@ var (
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#+ +(.+?) *$`)
 	// dropped are the characters that an anchor leaves out of its heading.
-	dropped = regexp.MustCompile("[^\\p{L}\\p{N} _-]")
+	dropped = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
 // anchors are the names that links can use for the headings of a page, as GitHub and others make them.
