@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/barman-go/barman/core/backup"
 	"github.com/barman-go/barman/core/catalog"
@@ -74,7 +75,12 @@ The server stays in use. The backup is DONE once the WAL that was written meanwh
 			return nil
 		},
 	}
-	fl := cmd.Flags()
+	f.register(cmd.Flags())
+	completeServers(a, cmd)
+	return cmd
+}
+
+func (f *backupFlags) register(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.immediate, "immediate-checkpoint", false, "make the initial checkpoint at full speed")
 	fl.BoolVar(&f.notImmediate, "no-immediate-checkpoint", false, "spread the initial checkpoint over time")
 	fl.StringVar(&f.incremental, "incremental", "", "take a block-level incremental backup of `BACKUP_ID` (PostgreSQL 17)")
@@ -89,8 +95,6 @@ The server stays in use. The backup is DONE once the WAL that was written meanwh
 	fl.BoolVar(&f.manifest, "manifest", false, "write a backup_manifest after an rsync backup")
 	fl.BoolVar(&f.noManifest, "no-manifest", false, "do not write a backup_manifest")
 	nonNegative(fl, &f.checkTimeout, "check-timeout", "give the checks before the backup at most `SECONDS`; 0 is no limit")
-	completeServers(a, cmd)
-	return cmd
 }
 
 // override lays the command line over the server's options.

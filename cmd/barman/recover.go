@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/shlex"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/barman-go/barman/core/hook"
 	"github.com/barman-go/barman/core/recovery"
@@ -60,7 +61,12 @@ is there, whether the destination is empty, writable and large enough.`,
 			return s.recover(cmd.Context(), o)
 		},
 	}
-	fl := cmd.Flags()
+	f.register(cmd.Flags())
+	completeBackups(a, cmd)
+	return cmd
+}
+
+func (f *recoverFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.TargetTime, "target-time", "", "recover up to `TIME`, as in \"2026-01-10 10:00:00+00\"")
 	fl.StringVar(&f.TargetXID, "target-xid", "", "recover up to transaction `XID`")
 	fl.StringVar(&f.TargetLSN, "target-lsn", "", "recover up to `LSN`")
@@ -86,8 +92,6 @@ is there, whether the destination is empty, writable and large enough.`,
 	fl.StringVar(&f.RecoveryStagingPath, "recovery-staging-path", "", "deprecated, use --staging-path `PATH`")
 	fl.StringVar(&f.LocalStagingPath, "local-staging-path", "", "deprecated, use --staging-path `PATH`")
 	addCopyFlags(fl, &f.retryTimes, &f.retrySleep, &f.noRetry, &f.jobs, &f.size, &f.period, &f.bwlimit)
-	completeBackups(a, cmd)
-	return cmd
 }
 
 // options lays the command line over the server's configuration.
