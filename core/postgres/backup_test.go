@@ -73,6 +73,20 @@ func TestBackupSessionFromStartToStop(t *testing.T) {
 	})
 }
 
+func TestBackupBeginsWithTheCheckpointAskedFor(t *testing.T) {
+	c := lab.StartCluster(t, lab.ClusterOptions{Settings: map[string]string{"log_checkpoints": "on"}})
+	for fast, want := range map[bool]string{true: "checkpoint starting: immediate force wait", false: "checkpoint starting: force wait"} {
+		backup, err := connect(t, c.Conninfo("", "")).StartBackup(t.Context(), "label", fast)
+		if err != nil {
+			t.Fatal(err)
+		}
+		backup.Abort()
+		if !strings.Contains(c.LogTail(50), want) {
+			t.Errorf("immediate %v: the server's log lacks %q:\n%s", fast, want, c.LogTail(50))
+		}
+	}
+}
+
 func TestRoleTimeoutsDoNotEndTheBackup(t *testing.T) {
 	c := lab.StartCluster(t, lab.ClusterOptions{})
 	c.MustSQL(t, "ALTER ROLE postgres SET idle_session_timeout = '200ms'")
