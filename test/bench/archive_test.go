@@ -79,9 +79,7 @@ func (b *bed) oursArchiving(t *testing.T, c codec) contender {
 		prepare: func(t *testing.T) {
 			b.as(t, "rm", "-rf", home)
 			incoming := b.mkdir(t, "ours-"+c.ours, "main", "incoming")
-			for _, n := range b.names {
-				b.as(t, "cp", filepath.Join(b.wal, n), incoming)
-			}
+			b.copyWAL(t, incoming)
 			b.as(t, "sync", "-f", incoming)
 		},
 		command: func(ctx context.Context) *exec.Cmd { return b.barman(ctx, config, "archive-wal", "main") },
@@ -126,10 +124,22 @@ func (b *bed) pgbackrestConfig(t *testing.T, root, compress string) string {
 func (b *bed) stageWAL(t *testing.T, pg string) {
 	t.Helper()
 	b.as(t, "sh", "-c", "rm -f "+pg+"/pg_wal/0* "+pg+"/pg_wal/archive_status/*")
+	b.copyWAL(t, filepath.Join(pg, "pg_wal"))
+	ready := []string{"touch"}
 	for _, n := range b.names {
-		b.as(t, "cp", filepath.Join(b.wal, n), filepath.Join(pg, "pg_wal"))
-		b.as(t, "touch", filepath.Join(pg, "pg_wal", "archive_status", n+".ready"))
+		ready = append(ready, filepath.Join(pg, "pg_wal", "archive_status", n+".ready"))
 	}
+	b.as(t, ready...)
+}
+
+// copyWAL copies the segments into a directory.
+func (b *bed) copyWAL(t *testing.T, dir string) {
+	t.Helper()
+	argv := []string{"cp", "--target-directory", dir}
+	for _, n := range b.names {
+		argv = append(argv, filepath.Join(b.wal, n))
+	}
+	b.as(t, argv...)
 }
 
 func (b *bed) pythonArchiving(t *testing.T, c codec) contender {
@@ -147,9 +157,7 @@ func (b *bed) pythonArchiving(t *testing.T, c codec) contender {
 			b.as(t, "rm", "-rf", home)
 			incoming := b.mkdir(t, "python-"+c.ours, "main", "incoming")
 			b.mkdir(t, "python-"+c.ours, "main", "wals")
-			for _, n := range b.names {
-				b.as(t, "cp", filepath.Join(b.wal, n), incoming)
-			}
+			b.copyWAL(t, incoming)
 			b.as(t, "sync", "-f", incoming)
 		},
 		command: func(ctx context.Context) *exec.Cmd {

@@ -15,7 +15,7 @@ import (
 
 var (
 	reportPath = flag.String("bench-report", "", "write the report to this file; without it the benchmarks do not run")
-	rounds     = flag.Int("bench-rounds", 5, "rounds of each comparison")
+	rounds     = flag.Int("bench-rounds", 3, "rounds of each comparison")
 	only       = flag.String("bench-only", "", "run only the parts whose names contain this")
 )
 
