@@ -183,19 +183,19 @@ func (s *server) archiveWAL(ctx context.Context, verbose bool, rep progress.Repo
 		Server: s.Name, WALs: s.layout.WALs, Errors: s.layout.Errors, Expect: expect, Codecs: s.codecs(), Index: s.index(),
 		Hooks: hooks.archive(), Workers: runtime.NumCPU(), Verbose: verbose, Now: now, Out: s.out, Progress: rep, Log: s.log,
 	}
+	// A problem with one source is no reason to leave the other one waiting.
+	var errs []error
 	if s.StreamingArchiver {
 		src := archive.Source{Name: archive.Streaming, Dir: s.layout.Streaming, Batch: s.StreamingArchiverBatchSize, Streaming: true}
-		if _, err := a.Run(ctx, src); err != nil {
-			return err
-		}
+		_, err := a.Run(ctx, src)
+		errs = append(errs, err)
 	}
 	if s.Archiver {
 		src := archive.Source{Name: archive.FileArchival, Dir: s.layout.Incoming, Batch: s.ArchiverBatchSize}
-		if _, err := a.Run(ctx, src); err != nil {
-			return err
-		}
+		_, err := a.Run(ctx, src)
+		errs = append(errs, err)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // keeper maintains the server's catalog.

@@ -65,7 +65,7 @@ func (r *Restorer) decide(o *Options) (*Plan, error) {
 		return nil, err
 	}
 	p.checkLayout()
-	p.checkSource(r.Catalog.Layout)
+	p.checkSource(r.Catalog)
 	p.checkTarget()
 	return p, nil
 }
@@ -102,7 +102,13 @@ func (p *Plan) placeTablespaces(o *Options, layout catalog.Layout) error {
 }
 
 // checkSource refuses a backup whose content is not there.
-func (p *Plan) checkSource(layout catalog.Layout) {
+func (p *Plan) checkSource(c *catalog.Catalog) {
+	layout := c.Layout
+	if marked, err := c.MarkedForDelete(p.Backup.ID); err != nil {
+		p.refuse(fmt.Sprintf("Backup %s cannot be read: %v", p.Backup.ID, err), "Run the command as the user who owns the catalog.")
+	} else if marked {
+		p.refuse(fmt.Sprintf("Backup %s is being deleted", p.Backup.ID), "Choose another backup.")
+	}
 	needed := []string{filepath.Join(layout.DataPath(p.Backup.ID), controlFile)}
 	for _, t := range p.Tablespaces {
 		needed = append(needed, t.Source)
