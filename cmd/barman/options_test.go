@@ -108,14 +108,17 @@ func TestBackupTakesItsOptionsFromConfigurationAndCommandLine(t *testing.T) {
 
 // TestRecoverTakesItsOptionsFromConfigurationAndCommandLine is the same for a restore.
 func TestRecoverTakesItsOptionsFromConfigurationAndCommandLine(t *testing.T) {
-	const server = "  backup_method = \"postgres\"\n  parallel_jobs = 3\n  bandwidth_limit = 50\n  recovery_options = \"get-wal\"\n" +
+	const server = "  ssh_command = \"ssh pg1\"\n  backup_options = \"concurrent_backup\"\n  network_compression = true\n  parallel_jobs = 3\n  bandwidth_limit = 50\n  recovery_options = \"get-wal\"\n" +
 		"  recovery_staging_path = \"/var/tmp/work\""
 	for name, tc := range map[string]struct {
-		global string
-		args   []string
-		want   recovery.Options
+		args []string
+		want recovery.Options
 	}{
-		"configuration": {
+		"configuration, another host": {
+			args: []string{"--remote-ssh-command", "ssh db2"},
+			want: recovery.Options{Workers: 3, BandwidthLimit: 50, GetWAL: true, RecoveryStagingPath: "/var/tmp/work", NetworkCompression: true},
+		},
+		"configuration, this host": {
 			want: recovery.Options{Workers: 3, BandwidthLimit: 50, GetWAL: true, RecoveryStagingPath: "/var/tmp/work"},
 		},
 		"command line": {
@@ -125,7 +128,7 @@ func TestRecoverTakesItsOptionsFromConfigurationAndCommandLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var f recoverFlags
-			s := configured(t, tc.global, server)
+			s := configured(t, "", server)
 			o, err := f.options(commandLine(t, f.register, tc.args...), s, "latest", "/srv/pg")
 			if err != nil {
 				t.Fatal(err)

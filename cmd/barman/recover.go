@@ -99,7 +99,9 @@ func (f *recoverFlags) options(cmd *cobra.Command, s *server, id, destination st
 	o := f.Options
 	o.Backup = id
 	o.GetWAL, o.Delta = s.RecoveryOptions.Has("get-wal"), s.RecoveryOptions.Has("delta-restore")
-	o.NetworkCompression, o.BandwidthLimit, o.Workers = s.NetworkCompression, s.BandwidthLimit, s.ParallelJobs
+	// The option is about the network; only who asks for it on the command line is told when there is none.
+	o.NetworkCompression = s.NetworkCompression && f.remote != ""
+	o.BandwidthLimit, o.Workers = s.BandwidthLimit, s.ParallelJobs
 	o.Retry = transfer.Retry{Times: s.BasebackupRetryTimes, Sleep: s.BasebackupRetrySleep}
 	o.StartBatchSize, o.StartBatchPeriod = s.ParallelJobsStartBatchSize, s.ParallelJobsStartBatchPeriod
 	o.RemoteCommand = f.remote
