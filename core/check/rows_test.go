@@ -163,6 +163,18 @@ func TestRows(t *testing.T) {
 			},
 			"ssh: FAILED (not found)\n",
 		},
+		"local data directory": {
+			func(s *scene) {
+				s.Method, s.plugin.rows, s.facts.DataDirectory = "local-rsync", nil, s.Layout.Backup
+				s.file(filepath.Join(s.Layout.Backup, "global", "pg_control"), "")
+			},
+			"local PGDATA: OK (Access to local PGDATA)\n",
+		},
+		"local data directory of somebody else": {
+			func(s *scene) { s.Method, s.plugin.rows, s.facts.DataDirectory = "local-rsync", nil, "/no such place" },
+			"local PGDATA: FAILED (open /no such place: no such file or directory; run barman as the owner of the data directory, " +
+				"on the host of PostgreSQL)\n",
+		},
 		"ssh talks": {
 			func(s *scene) {
 				s.plugin.rows[1] = transfer.CheckRow{Label: "ssh output clean", Hint: "no", OnlyFailure: true}

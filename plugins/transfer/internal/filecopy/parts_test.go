@@ -3,6 +3,7 @@ package filecopy
 import (
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,17 @@ func TestBandwidthIsATotal(t *testing.T) {
 		plan.BandwidthLimit = c.plan
 		if got := bandwidth(plan, &transfer.Item{BandwidthLimit: c.item}, c.share); got != c.want {
 			t.Errorf("%+v: got %d", c, got)
+		}
+	}
+}
+
+func TestNetworkCompressionIsForBothDirections(t *testing.T) {
+	for direction, want := range map[transfer.Direction]bool{transfer.Fetch: true, transfer.Put: true, transfer.Local: false} {
+		for _, on := range []bool{true, false} {
+			plan := &transfer.Plan{Direction: direction, Remote: []string{"ssh", "pg"}, NetworkCompression: on}
+			if got := slices.Contains(copying(plan, &transfer.Item{}, false, 1), "-z"); got != (on && want) {
+				t.Errorf("direction %d, network compression %v: rsync -z is %v", direction, on, got)
+			}
 		}
 	}
 }
