@@ -64,6 +64,8 @@ type calls []string
 var (
 	unfinished = regexp.MustCompile(`^(\d+) +(.*) <unfinished \.\.\.>$`)
 	resumed    = regexp.MustCompile(`^(\d+) +<\.\.\. \w+ resumed>(.*)$`)
+	// padding is what strace puts before the result of a call, to align results.
+	padding = regexp.MustCompile(`\) +=`)
 )
 
 // trace runs barman to its end under strace.
@@ -88,7 +90,7 @@ func trace(t *testing.T, host *backuphost.Host, strace, input string, args ...st
 	var all calls
 	begun := map[string]string{}
 	for line := range strings.Lines(string(text)) {
-		line = strings.TrimRight(line, "\n")
+		line = padding.ReplaceAllString(strings.TrimRight(line, "\n"), ") =")
 		if m := unfinished.FindStringSubmatch(line); m != nil {
 			begun[m[1]] = m[2]
 		} else if m := resumed.FindStringSubmatch(line); m != nil {
