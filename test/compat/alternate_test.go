@@ -59,6 +59,7 @@ func TestPythonRestoresAndContinuesOurCatalog(t *testing.T) {
 		w.writeAndArchive(t, w.ours)
 		w.checkOutput(t)
 		w.restore(t, w.theirs, fifth.ID)
+		w.theirs(t, "check", "main")
 		w.checkWAL(t)
 	})
 }
@@ -112,6 +113,7 @@ func TestWeRestoreAndContinuePythonsCatalog(t *testing.T) {
 		w.writeAndArchive(t, w.theirs)
 		w.checkOutput(t)
 		w.restore(t, w.ours, fourth.ID)
+		w.ours(t, "check", "main")
 		w.checkWAL(t)
 	})
 }

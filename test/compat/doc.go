@@ -1,7 +1,7 @@
 // Package compat shares catalogs with Python Barman: the same barman_home, the same locks, turn by turn and side by side.
 //
 //	alternate_test.go   a catalog that is written here, restored and continued there, and taken back; and the other way round
-//	besides_test.go     both at work on one server at the same time: locks exclude each other, the WAL index keeps every line
+//	together_test.go    both at work on one server at the same time: locks exclude each other, the WAL index keeps every line
 //	output_test.go      what both print about one catalog, in text and in JSON, is the same
 //	versions_test.go    every backup method on every PostgreSQL of this machine
 //
