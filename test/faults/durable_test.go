@@ -73,8 +73,10 @@ func trace(t *testing.T, host *backuphost.Host, strace, input string, args ...st
 	t.Helper()
 	out := filepath.Join(host.Dir, "trace")
 	cmd := host.Command(t.Context(), args...)
-	cmd.Args = append([]string{strace, "-f", "-y", "-s", "512", "-o", out,
-		"-e", "trace=fsync,fdatasync,syncfs,rename,renameat,renameat2,link,linkat,unlink,unlinkat,exit_group", cmd.Path}, cmd.Args[1:]...)
+	cmd.Args = append([]string{
+		strace, "-f", "-y", "-s", "512", "-o", out,
+		"-e", "trace=fsync,fdatasync,syncfs,rename,renameat,renameat2,link,linkat,unlink,unlinkat,exit_group", cmd.Path,
+	}, cmd.Args[1:]...)
 	cmd.Path, cmd.Stdin = strace, strings.NewReader(input)
 	result, err := lab.Run(cmd)
 	if err != nil || strings.Contains(result.Stderr, "strace:") {
