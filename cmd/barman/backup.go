@@ -154,6 +154,10 @@ func (a *app) explain(failed []check.Row) {
 }
 
 func (s *server) runBackup(ctx context.Context, f *backupFlags) (*catalog.BackupInfo, error) {
+	if s.BackupOptions.Has("exclusive_backup") {
+		return nil, errors.New("exclusive backups are not supported by this version: set backup_options = \"concurrent_backup\", " +
+			"which every PostgreSQL from 10 on can do")
+	}
 	l, err := s.lock(ctx, lock.ForServer(lock.Backup, s.Name))
 	var busy *lock.BusyError
 	if errors.As(err, &busy) {

@@ -79,6 +79,9 @@ func (p *Putter) Run(ctx context.Context, stream io.Reader) error {
 			}
 		}
 	}()
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("the stream ended too early, and nothing of it was stored; PostgreSQL sends the segment again: %w", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // takeBackup lets the plugin take the whole backup. The start is noted before it begins and corrected from its label;
-// the end is where the server is after it ended, which may be a little later than the backup needs, never earlier.
+// the end is what the tool tells, or where the server is after it ended: later than the backup needs, never earlier.
 func (s *session) takeBackup(ctx context.Context) error {
 	if err := s.noteStart(ctx); err != nil {
 		return failed(actionIssue, err)
@@ -28,7 +28,7 @@ func (s *session) takeBackup(ctx context.Context) error {
 	s.warnConfigurationOutside()
 	s.Out.Info("Copy done (time: %s)", report.Duration(s.Now().Sub(s.copyStart)))
 	s.Out.Info("Finalising the backup.")
-	return failed(actionStop, s.noteEnd(ctx, res.BackupLabel))
+	return failed(actionStop, s.noteEnd(ctx, res))
 }
 
 func (s *session) noteStart(ctx context.Context) error {
@@ -99,13 +99,13 @@ func (r backupReporter) WaitingForWAL() {
 	}
 }
 
-func (s *session) noteEnd(ctx context.Context, text string) error {
-	label, err := ParseLabel(text)
+func (s *session) noteEnd(ctx context.Context, res transfer.TakeBackupResult) error {
+	label, err := ParseLabel(res.BackupLabel)
 	if err != nil {
 		return err
 	}
 	b := s.info
-	b.BackupLabel = text
+	b.BackupLabel = res.BackupLabel
 	b.BeginLSN, b.BeginWAL, b.Timeline = label.StartLSN, label.StartWAL, label.StartWAL.Timeline
 	b.BeginOffset = catalog.Int(int64(label.StartLSN.Offset(b.SegmentSize)))
 	if s.Compression != nil && s.Compression.Format != "plain" {
@@ -116,8 +116,13 @@ func (s *session) noteEnd(ctx context.Context, text string) error {
 		return err
 	}
 	b.EndTime, b.EndLSN = p.Time, p.LSN
-	b.EndWAL = wal.SegmentEndingAt(b.Timeline, p.LSN, b.SegmentSize)
-	b.EndOffset = catalog.Int(int64(p.LSN.Offset(b.SegmentSize)))
+	if res.EndLSN != "" {
+		if b.EndLSN, err = wal.ParseLSN(res.EndLSN); err != nil {
+			return fmt.Errorf("end of the backup as the tool tells it: %w", err)
+		}
+	}
+	b.EndWAL = wal.SegmentEndingAt(b.Timeline, b.EndLSN, b.SegmentSize)
+	b.EndOffset = catalog.Int(int64(b.EndLSN.Offset(b.SegmentSize)))
 	if _, err := s.conn.SwitchWAL(ctx); err != nil {
 		if !errors.Is(err, postgres.ErrInRecovery) {
 			s.Log.Warn("cannot switch WAL", "server", s.Server, "error", err)

@@ -72,7 +72,7 @@ func (c *Catalog) infoPaths() (map[string]string, error) {
 		}
 	}
 	for _, id := range baseNames {
-		if paths[id] != "" {
+		if paths[id] != "" || !ValidID(id) {
 			continue
 		}
 		legacy := c.Layout.LegacyInfoPath(id)

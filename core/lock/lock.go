@@ -115,7 +115,7 @@ func flockBlocking(ctx context.Context, f *os.File) error {
 		return nil
 	case <-ctx.Done():
 		go func() {
-			<-done //nolint:errcheck // nobody waits for this lock any more
+			<-done        //nolint:errcheck // nobody waits for this lock any more
 			_ = f.Close() // closing is giving the lock back
 		}()
 		return context.Cause(ctx)

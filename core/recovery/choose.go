@@ -129,6 +129,8 @@ func parseRules(rules []string, b *catalog.BackupInfo) (map[string]string, error
 		case !found || name == "" || location == "":
 			return nil, refuse(fmt.Sprintf("Invalid tablespace relocation rule '%s'", rule),
 				"HINT: The valid syntax for a relocation rule is NAME:LOCATION")
+		case len(names) == 0:
+			return nil, refuse(fmt.Sprintf("Invalid tablespace name '%s'", name), "HINT: The backup has no tablespaces")
 		case !slices.Contains(names, name):
 			return nil, refuse(fmt.Sprintf("Invalid tablespace name '%s'", name),
 				"HINT: Please use any of the following tablespaces: "+strings.Join(names, ", "))
