@@ -112,10 +112,14 @@ func TestDeleteIsRefused(t *testing.T) {
 		prepare func(s *site, b *catalog.BackupInfo)
 		text    string
 	}{
-		"minimum redundancy": {func(s *site, _ *catalog.BackupInfo) { s.MinimumRedundancy = 2 },
-			"due to minimum redundancy requirements (minimum redundancy = 2, current redundancy = 2)"},
-		"kept": {func(s *site, b *catalog.BackupInfo) { check(s.t, s.Catalog.SetKeep(b.ID, catalog.KeepFull)) },
-			"as it has a current keep request"},
+		"minimum redundancy": {
+			func(s *site, _ *catalog.BackupInfo) { s.MinimumRedundancy = 2 },
+			"due to minimum redundancy requirements (minimum redundancy = 2, current redundancy = 2)",
+		},
+		"kept": {
+			func(s *site, b *catalog.BackupInfo) { check(s.t, s.Catalog.SetKeep(b.ID, catalog.KeepFull)) },
+			"as it has a current keep request",
+		},
 		"kept by a pre hook": {func(s *site, b *catalog.BackupInfo) {
 			s.scripts.answer = func(sdkhook.Event) sdkhook.Outcome {
 				check(s.t, s.Catalog.SetKeep(b.ID, catalog.KeepStandalone))

@@ -231,9 +231,11 @@ type messages struct{ lines []string }
 func (m *messages) Info(format string, args ...any) {
 	m.lines = append(m.lines, "I "+fmt.Sprintf(format, args...))
 }
+
 func (m *messages) Warning(format string, args ...any) {
 	m.lines = append(m.lines, "W "+fmt.Sprintf(format, args...))
 }
+
 func (m *messages) Error(format string, args ...any) {
 	m.lines = append(m.lines, "E "+fmt.Sprintf(format, args...))
 }

@@ -70,7 +70,7 @@ func TestCheckWaitingGoesOnAfterABackupThatItCannotCheck(t *testing.T) {
 	check(t, s.Catalog.Save(busy))
 	l, err := lock.Acquire(t.Context(), s.LockDir, lock.ForBackup(lock.BackupID, "main", busy.ID), false)
 	check(t, err)
-	defer l.Release() //nolint:errcheck // the test ends
+	defer l.Release()
 	s.archive(2, 7)
 	if err := s.CheckWaiting(t.Context()); err == nil || !strings.Contains(err.Error(), broken.ID) {
 		t.Errorf("error %v, want one about %s", err, broken.ID)
