@@ -3,9 +3,9 @@ package backup
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
+	"github.com/barman-go/barman/core/pattern"
 	"github.com/barman-go/barman/core/wal"
 )
 
@@ -21,8 +21,8 @@ var (
 	// ErrLabel means that a text is not a backup_label.
 	ErrLabel = errors.New("not a backup label")
 
-	labelStart = regexp.MustCompile(`(?m)^START WAL LOCATION: ([0-9A-Fa-f]+/[0-9A-Fa-f]+) \(file ([0-9A-Fa-f]{24})\)`)
-	labelTime  = regexp.MustCompile(`(?m)^START TIME: (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+)`)
+	labelStart = pattern.New(`(?m)^START WAL LOCATION: ([0-9A-Fa-f]+/[0-9A-Fa-f]+) \(file ([0-9A-Fa-f]{24})\)`)
+	labelTime  = pattern.New(`(?m)^START TIME: (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+)`)
 )
 
 // ParseLabel reads the text of a backup_label file.

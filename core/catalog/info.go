@@ -2,11 +2,11 @@ package catalog
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/barman-go/barman/core/catalog/pyliteral"
+	"github.com/barman-go/barman/core/pattern"
 	"github.com/barman-go/barman/core/wal"
 )
 
@@ -203,7 +203,7 @@ func (b *BackupInfo) RequiredWALs() ([]wal.Segment, error) {
 	return segments, nil
 }
 
-var idPattern = regexp.MustCompile(`^\d{8}T\d{6}$`)
+var idPattern = pattern.New(`^\d{8}T\d{6}$`)
 
 // ValidID tells whether s has the form of a backup id, such as 20260111T100000. A valid id is safe as a component of
 // a path.

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"github.com/barman-go/barman/core/pattern"
 	"github.com/barman-go/barman/core/redact"
 )
 
@@ -51,7 +51,7 @@ func newSourceFile(path string, data []byte) *sourceFile {
 }
 
 // topLevel matches a line that starts a block at the top level, and the first label.
-var topLevel = regexp.MustCompile(`^(barman|server|model|plugin)\b[^{\n]*`)
+var topLevel = pattern.New(`^(barman|server|model|plugin)\b[^{\n]*`)
 
 // parse returns the blocks at the top level of a file, and what else stands there. One syntax error spoils at most the
 // block it is in: when the whole file cannot be parsed, each piece that starts with a block's header in the first
@@ -103,7 +103,7 @@ func (f *sourceFile) topBlocks(body *hclsyntax.Body) []topBlock {
 	return blocks
 }
 
-var labelPattern = regexp.MustCompile(`"([^"\\]*)"|([A-Za-z_][\w-]*)`)
+var labelPattern = pattern.New(`"([^"\\]*)"|([A-Za-z_][\w-]*)`)
 
 // brokenBlock reads type and labels from the header line of a block whose inside cannot be parsed.
 func (f *sourceFile) brokenBlock(line int) *topBlock {
@@ -124,9 +124,9 @@ func (f *sourceFile) brokenBlock(line int) *topBlock {
 
 var (
 	// secretAttribute finds a literal value whose name says that it is secret.
-	secretAttribute = regexp.MustCompile(
+	secretAttribute = pattern.New(
 		`(?i)([\w-]*(?:password|passwd|secret|token|passphrase|credential|api_?key|private_?key)[\w-]*"?\s*[=:]\s*)"(?:[^"\\]|\\.)*"?`)
-	credentials = regexp.MustCompile(`(://[^\s:@/"]*:)[^\s@"]*@`)
+	credentials = pattern.New(`(://[^\s:@/"]*:)[^\s@"]*@`)
 )
 
 // snippet is a line of the file with secrets masked; changed tells that columns no longer match.

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/barman-go/barman/core/pattern"
 )
 
 // Parse reads the text form of a value; the result has the Go type that belongs to the option's Kind. The error is the
@@ -96,7 +97,7 @@ func ParseBool(text string) (bool, error) {
 	return false, errors.New("Invalid boolean representation (use 'true' or 'false')")
 }
 
-var integerPattern = regexp.MustCompile(`^[+-]?[0-9]+(_[0-9]+)*$`)
+var integerPattern = pattern.New(`^[+-]?[0-9]+(_[0-9]+)*$`)
 
 // ParseInt reads a decimal integer as Python's int() does: blanks around it, a sign, and underscores between digits.
 func ParseInt(text string) (int, error) {
@@ -150,7 +151,7 @@ func (o *Option) choiceError() error {
 	return fmt.Errorf("Invalid value (must be one in: %s)", choiceText(o.Choices))
 }
 
-var pluginNamePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
+var pluginNamePattern = pattern.New(`^[a-z0-9][a-z0-9._-]*$`)
 
 func (o *Option) parsePluginName(text string) (any, error) {
 	word := strings.ToLower(text)
@@ -225,7 +226,7 @@ func ParseLevel(text string) (CompressionLevel, error) {
 	return CompressionLevel{Number: n}, nil
 }
 
-var slotPattern = regexp.MustCompile(`^[0-9a-z_]+$`)
+var slotPattern = pattern.New(`^[0-9a-z_]+$`)
 
 func parseSlotName(text string) (any, error) {
 	name := strings.ToLower(text)

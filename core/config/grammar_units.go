@@ -2,13 +2,14 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/barman-go/barman/core/pattern"
 )
 
-var intervalPattern = regexp.MustCompile(`(?i)^\s*([0-9]+)\s+(day|month|week|hour)s?\s*$`)
+var intervalPattern = pattern.New(`(?i)^\s*([0-9]+)\s+(day|month|week|hour)s?\s*$`)
 
 // ParseInterval reads "7 DAYS", "1 week", "3 months" or "12 hours". A month has 31 days.
 func ParseInterval(text string) (time.Duration, error) {
@@ -26,7 +27,7 @@ func ParseInterval(text string) (time.Duration, error) {
 }
 
 var (
-	sizePattern = regexp.MustCompile(`^([0-9]+)\s*(k|Ki|M|Mi|G|Gi|T|Ti)?\s*$`)
+	sizePattern = pattern.New(`^([0-9]+)\s*(k|Ki|M|Mi|G|Gi|T|Ti)?\s*$`)
 	sizeUnits   = map[string]int64{
 		"": 1, "k": 1e3, "Ki": 1 << 10, "M": 1e6, "Mi": 1 << 20, "G": 1e9, "Gi": 1 << 30, "T": 1e12, "Ti": 1 << 40,
 	}
@@ -47,8 +48,8 @@ func ParseSize(text string) (int64, error) {
 }
 
 var (
-	redundancyPattern = regexp.MustCompile(`(?i)^\s*redundancy\s+([0-9]+)\s*$`)
-	windowPattern     = regexp.MustCompile(`(?i)^\s*recovery\s+window\s+of\s+([0-9]+)\s+(day|month|week)s?\s*$`)
+	redundancyPattern = pattern.New(`(?i)^\s*redundancy\s+([0-9]+)\s*$`)
+	windowPattern     = pattern.New(`(?i)^\s*recovery\s+window\s+of\s+([0-9]+)\s+(day|month|week)s?\s*$`)
 )
 
 // ParseRetention checks a retention policy and returns its normal form: "REDUNDANCY 2" or "RECOVERY WINDOW OF 7 DAYS".

@@ -2,7 +2,6 @@ package config
 
 import (
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/barman-go/barman/core/pattern"
 	"github.com/barman-go/barman/sdk/hook"
 )
 
@@ -126,8 +126,8 @@ func (l *loader) readNested(cfg *Config, s *Server, sec *section) {
 }
 
 var (
-	sha256Pattern  = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
-	envNamePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	sha256Pattern  = pattern.New(`^[0-9a-fA-F]{64}$`)
+	envNamePattern = pattern.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	pluginTypes    = []string{"transfer", "compress", "hook"}
 )
 

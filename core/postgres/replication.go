@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/barman-go/barman/core/pattern"
 	"github.com/barman-go/barman/core/wal"
 )
 
@@ -63,7 +63,7 @@ func (c *ReplicationConn) IdentifySystem(ctx context.Context) (Identity, error) 
 }
 
 // slotName is what PostgreSQL accepts (manual, section "Replication Slots"); it also keeps names out of the command's syntax.
-var slotName = regexp.MustCompile(`^[a-z0-9_]{1,63}$`)
+var slotName = pattern.New(`^[a-z0-9_]{1,63}$`)
 
 // ValidateSlotName returns an error unless PostgreSQL accepts the name.
 func ValidateSlotName(name string) error {

@@ -2,9 +2,10 @@ package recovery
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/barman-go/barman/core/pattern"
 )
 
 // mangledPrefix marks lines of configuration files that a restore has switched off.
@@ -29,9 +30,9 @@ var replaced = map[string]string{
 
 // leftovers are settings that are switched off when an earlier restore by Barman wrote them: the directory that they
 // name is gone, or, worse, belongs to another restore.
-var leftovers = map[string]*regexp.Regexp{
-	"restore_command":      regexp.MustCompile(`\bcp .*barman_wal|barman get-wal|barman-wal-restore`),
-	"recovery_end_command": regexp.MustCompile(`rm -fr .*barman_wal`),
+var leftovers = map[string]*pattern.Pattern{
+	"restore_command":      pattern.New(`\bcp .*barman_wal|barman get-wal|barman-wal-restore`),
+	"recovery_end_command": pattern.New(`rm -fr .*barman_wal`),
 }
 
 // dangerous are settings that name places or files of the original host.
@@ -41,7 +42,7 @@ var dangerous = []string{
 }
 
 // setting is a line of postgresql.conf: a name, an optional equals sign, a value (src/backend/utils/misc/guc-file.l).
-var setting = regexp.MustCompile(`^\s*([A-Za-z_][A-Za-z0-9_$]*)(?:\s*=\s*|\s+)(.*?)\s*$`)
+var setting = pattern.New(`^\s*([A-Za-z_][A-Za-z0-9_$]*)(?:\s*=\s*|\s+)(.*?)\s*$`)
 
 // mangled is a configuration file after the dangerous settings were switched off.
 type mangled struct {

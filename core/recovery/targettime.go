@@ -3,10 +3,11 @@ package recovery
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/barman-go/barman/core/pattern"
 )
 
 // specialTimes are inputs of PostgreSQL's type timestamptz that stand for no fixed moment. recovery_target_time
@@ -16,16 +17,16 @@ var specialTimes = []string{
 }
 
 var (
-	weekday = regexp.MustCompile(`(?i)^(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+`)
+	weekday = pattern.New(`(?i)^(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+`)
 	// dateOutput is what date(1) prints: the zone stands before the year.
-	dateOutput = regexp.MustCompile(`^(.*\d:\d\d(?::\d\d)?(?: ?[AaPp][Mm])?) ([A-Za-z]{1,5}) (\d{4})$`)
-	zoneOffset = regexp.MustCompile(`^(.*(?::\d\d(?:[.,]\d+)?|[T ]\d{4}|[T ]\d{6}|\d [AaPp][Mm])) ?([+-]\d{1,2}(?::?\d{2}){0,2})$`)
-	zoneName   = regexp.MustCompile(`^(.*(?:\d|[Mm]\.?)) ([A-Za-z][A-Za-z0-9_]*(?:[/+-][A-Za-z0-9_+-]+)*)$`)
-	zoneSuffix = regexp.MustCompile(`^(.*\d)([Zz]|UTC|GMT)$`)
-	compactISO = regexp.MustCompile(`(\d)[Tt](\d)`)
-	offsetForm = regexp.MustCompile(`^([+-])(\d{1,2}):?(\d{2})?:?(\d{2})?$`)
-	afternoon  = regexp.MustCompile(`(?i) ?([ap])\.?m\.?$`)
-	dayOrMonth = regexp.MustCompile(`^\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b`)
+	dateOutput = pattern.New(`^(.*\d:\d\d(?::\d\d)?(?: ?[AaPp][Mm])?) ([A-Za-z]{1,5}) (\d{4})$`)
+	zoneOffset = pattern.New(`^(.*(?::\d\d(?:[.,]\d+)?|[T ]\d{4}|[T ]\d{6}|\d [AaPp][Mm])) ?([+-]\d{1,2}(?::?\d{2}){0,2})$`)
+	zoneName   = pattern.New(`^(.*(?:\d|[Mm]\.?)) ([A-Za-z][A-Za-z0-9_]*(?:[/+-][A-Za-z0-9_+-]+)*)$`)
+	zoneSuffix = pattern.New(`^(.*\d)([Zz]|UTC|GMT)$`)
+	compactISO = pattern.New(`(\d)[Tt](\d)`)
+	offsetForm = pattern.New(`^([+-])(\d{1,2}):?(\d{2})?:?(\d{2})?$`)
+	afternoon  = pattern.New(`(?i) ?([ap])\.?m\.?$`)
+	dayOrMonth = pattern.New(`^\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b`)
 )
 
 // dateLayouts and timeLayouts are combined; fractions of a second are accepted after every layout that ends in

@@ -2,8 +2,9 @@ package ini
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/barman-go/barman/core/pattern"
 )
 
 // file is one parsed INI file.
@@ -67,7 +68,7 @@ type syntaxError struct {
 
 func (e *syntaxError) Error() string { return e.text }
 
-var header = regexp.MustCompile(`^\[(.+)\]`)
+var header = pattern.New(`^\[(.+)\]`)
 
 // parse reads a file as Python's ConfigParser does in its non-strict mode: "=" or ":" after the key, whole-line comments
 // that start with "#" or ";", and indented lines that continue the value above.
