@@ -93,8 +93,10 @@ func (c *fileCoder) run(
 	// Keep no reference to the files in the pool.
 	defer func() { b.in.Reset(nil); b.out.Reset(nil) }()
 
-	err = transform(b.out, b.in)
-	if err == nil {
+	if destination == "" {
+		// Nothing is written, so collecting it first would only be one more pass over the bytes.
+		err = transform(out, b.in)
+	} else if err = transform(b.out, b.in); err == nil {
 		err = b.out.Flush()
 	}
 	if ctxErr := in.ctx.Err(); err != nil && ctxErr != nil {
