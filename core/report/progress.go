@@ -20,71 +20,79 @@ const progressInterval = 10 * time.Second
 type Progress struct {
 	w     *Writer
 	title string
-	bars  *mpb.Progress
-	bar   *mpb.Bar
+	// screen is where the bar is drawn; nil when there is no terminal.
+	screen *os.File
 
 	mu     sync.Mutex
-	last   progress.Progress
+	bars   *mpb.Progress
+	bar    *mpb.Bar
+	done   bool
 	logged time.Time
 	now    func() time.Time
 }
 
-// Progress starts showing progress under a title. Messages written meanwhile appear above the bar. Done ends it.
+// Progress starts showing progress under a title. The bar appears with the first progress that is reported; messages
+// written meanwhile appear above it. Done ends it.
 func (w *Writer) Progress(title string) *Progress {
 	p := &Progress{w: w, title: title, now: time.Now}
 	p.logged = p.now()
-	f, ok := w.o.Stderr.(*os.File)
-	if !ok || w.o.JSON || w.o.Quiet || !term.IsTerminal(int(f.Fd())) {
-		return p
+	if !w.o.JSON && !w.o.Quiet && isTerminal(w.o.Stderr) {
+		p.screen = w.o.Stderr.(*os.File)
 	}
-	p.bars = mpb.New(mpb.WithOutput(f), mpb.WithWidth(60), mpb.WithRefreshRate(150*time.Millisecond))
-	p.bar = p.bars.New(0, mpb.BarStyle(),
-		mpb.PrependDecorators(decor.Name(title+" "), decor.CountersKibiByte("% .1f / % .1f")),
-		mpb.AppendDecorators(decor.Percentage(decor.WCSyncSpace), decor.Name(" "),
-			decor.AverageSpeed(decor.SizeB1024(0), "% .1f"), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO)),
-		mpb.BarRemoveOnComplete())
-	w.mu.Lock()
-	w.hold = func(write func()) { p.above(write) }
-	w.mu.Unlock()
 	return p
 }
 
-// above lets a message be printed without tearing the bar: the bar's container clears the line first. Standard output
-// and standard error are the same screen here, so the text goes where it was meant to go once the line is free.
-func (p *Progress) above(write func()) {
-	_, _ = io.WriteString(p.w.o.Stderr, "\r\x1b[K")
-	write()
+func isTerminal(stream io.Writer) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// draw puts the bar on the screen.
+func (p *Progress) draw() {
+	p.bars = mpb.New(mpb.WithOutput(p.screen), mpb.WithWidth(60), mpb.WithRefreshRate(150*time.Millisecond))
+	p.bar = p.bars.New(0, mpb.BarStyle(),
+		mpb.PrependDecorators(decor.Name(p.title+" "), decor.CountersKibiByte("% .1f / % .1f")),
+		mpb.AppendDecorators(decor.Percentage(decor.WCSyncSpace), decor.Name(" "),
+			decor.AverageSpeed(decor.SizeB1024(0), "% .1f"), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO)),
+		mpb.BarRemoveOnComplete())
+	p.w.mu.Lock()
+	p.w.above = p.bars
+	p.w.mu.Unlock()
 }
 
 // Progress implements progress.Reporter.
 func (p *Progress) Progress(s progress.Progress) {
 	p.mu.Lock()
-	p.last = s
-	due := p.now().Sub(p.logged) >= progressInterval
-	if due {
+	defer p.mu.Unlock()
+	if p.now().Sub(p.logged) >= progressInterval {
 		p.logged = p.now()
-	}
-	p.mu.Unlock()
-	if p.bar != nil {
-		// A total that is not known yet, or was estimated too low, must not complete the bar.
-		p.bar.SetTotal(max(s.BytesTotal, s.BytesDone+1), false)
-		p.bar.SetCurrent(s.BytesDone)
-	}
-	if due {
 		p.w.o.Log.Info(p.title, "label", s.Label, "bytes", s.BytesDone, "of_bytes", s.BytesTotal,
 			"files", s.FilesDone, "of_files", s.FilesTotal)
 	}
+	if p.screen == nil || p.done || s.BytesDone == 0 {
+		return
+	}
+	if p.bar == nil {
+		p.draw()
+	}
+	// A total that is not known yet, or was estimated too low, must not complete the bar.
+	p.bar.SetTotal(max(s.BytesTotal, s.BytesDone+1), false)
+	p.bar.SetCurrent(s.BytesDone)
 }
 
 // Done removes the bar. It must be called, and may be called twice.
 func (p *Progress) Done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done = true
 	if p.bar == nil {
 		return
 	}
+	// What waits above the bar is written before it goes; what comes later goes to the streams again.
+	p.w.mu.Lock()
+	p.w.above = nil
+	p.w.mu.Unlock()
 	p.bar.Abort(true)
 	p.bars.Wait()
-	p.w.mu.Lock()
-	p.w.hold = func(f func()) { f() }
-	p.w.mu.Unlock()
 	p.bar = nil
 }

@@ -57,8 +57,8 @@ type Writer struct {
 	doc      map[string]any
 	exit     int
 	failed   bool
-	// hold is called around console output, so that a progress bar can step aside.
-	hold func(func())
+	// above takes what goes to a terminal while a progress bar is drawn there; nil when there is none.
+	above io.Writer
 }
 
 // New makes a Writer. A nil Log discards.
@@ -66,7 +66,7 @@ func New(o Options) *Writer {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	return &Writer{o: o, messages: map[string][]string{}, doc: map[string]any{}, hold: func(f func()) { f() }}
+	return &Writer{o: o, messages: map[string][]string{}, doc: map[string]any{}}
 }
 
 // Debug reports a detail that only --debug shows.
@@ -98,7 +98,7 @@ func (w *Writer) info(text string) {
 		return
 	}
 	if !w.o.Quiet {
-		w.hold(func() { fmt.Fprintln(w.o.Stdout, redact.Text(text)) })
+		fmt.Fprintln(w.console(w.o.Stdout), redact.Text(text))
 	}
 }
 
@@ -141,7 +141,7 @@ func (w *Writer) message(key, prefix, text, color string) {
 	if w.o.Color && color != colorNone {
 		line = color + line + colorReset
 	}
-	w.hold(func() { fmt.Fprintln(w.o.Stderr, line) })
+	fmt.Fprintln(w.console(w.o.Stderr), line)
 }
 
 // Result writes the outcome of a command: at once on the console, at the end in JSON.
@@ -157,7 +157,16 @@ func (w *Writer) Result(r Result) {
 	if w.o.Quiet {
 		return
 	}
-	w.hold(func() { r.Console(&Printer{w: w.o.Stdout, color: w.o.Color}) })
+	r.Console(&Printer{w: w.console(w.o.Stdout), color: w.o.Color})
+}
+
+// console is where console output for a stream goes: the stream, or above the progress bar if that is drawn on the same
+// screen.
+func (w *Writer) console(stream io.Writer) io.Writer {
+	if w.above != nil && isTerminal(stream) {
+		return w.above
+	}
+	return stream
 }
 
 // SetExit sets the exit code to something other than 0 or 1; it stays in force.
