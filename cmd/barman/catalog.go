@@ -32,21 +32,7 @@ func newListBackupsCommand(a *app) *cobra.Command {
 		Short:   "List the backups of a server, newest first",
 		Example: "  barman list-backups main\n  barman -f json list-backups all",
 		Args:    usage(cobra.MinimumNArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			servers, err := a.servers(args, showAll)
-			if err != nil {
-				return err
-			}
-			for _, s := range servers {
-				result, err := s.listBackups(cmd.Context(), minimal)
-				if err != nil {
-					a.out.Error("%s", err)
-					continue
-				}
-				a.out.Result(result)
-			}
-			return nil
-		},
+		RunE:    showEach(a, func(ctx context.Context, s *server) (*backupList, error) { return s.listBackups(ctx, minimal) }),
 	}
 	cmd.Flags().BoolVar(&minimal, "minimal", false, "print backup ids only")
 	completeServers(a, cmd)
@@ -110,22 +96,13 @@ func newShowBackupCommand(a *app) *cobra.Command {
 		Short:   "Show everything that is known about a backup",
 		Example: "  barman show-backup main latest",
 		Args:    usage(cobra.ExactArgs(2)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.oneServer(args[0], showAll)
-			if s == nil {
-				return err
+		RunE: a.oneBackup(showAll, func(ctx context.Context, s *server, b *catalog.BackupInfo, list *catalog.Backups) error {
+			result, err := s.showBackup(ctx, b, list)
+			if err == nil {
+				a.out.Result(result)
 			}
-			b, list, err := s.backup(args[1])
-			if err != nil {
-				return err
-			}
-			result, err := s.showBackup(cmd.Context(), b, list)
-			if err != nil {
-				return err
-			}
-			a.out.Result(result)
-			return nil
-		},
+			return err
+		}),
 	}
 	completeBackups(a, cmd)
 	return cmd
@@ -208,20 +185,15 @@ func newListFilesCommand(a *app) *cobra.Command {
   full        data and wal`,
 		Example: "  barman list-files --target full main latest",
 		Args:    usage(cobra.ExactArgs(2)),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		PreRunE: func(*cobra.Command, []string) error {
 			if !oneOf(target, "data", "standalone", "wal", "full") {
 				return usageError{fmt.Errorf("invalid choice %q for --target (choose from data, standalone, wal, full)", target)}
 			}
-			s, err := a.oneServer(args[0], showAll)
-			if s == nil {
-				return err
-			}
-			b, list, err := s.backup(args[1])
-			if err != nil {
-				return err
-			}
-			return s.listFiles(cmd.Context(), b, list, target, empty)
+			return nil
 		},
+		RunE: a.oneBackup(showAll, func(ctx context.Context, s *server, b *catalog.BackupInfo, list *catalog.Backups) error {
+			return s.listFiles(ctx, b, list, target, empty)
+		}),
 	}
 	cmd.Flags().StringVar(&target, "target", "standalone", "`WHICH` files: data, standalone, wal or full")
 	cmd.Flags().BoolVar(&empty, "list-empty-directories", false, "also list empty directories")
@@ -299,17 +271,9 @@ func newDeleteCommand(a *app) *cobra.Command {
 backup that is kept, or that minimum_redundancy needs, is refused.`,
 		Example: "  barman delete main oldest",
 		Args:    usage(cobra.ExactArgs(2)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.oneServer(args[0], onlyEnabled)
-			if s == nil {
-				return err
-			}
-			b, _, err := s.backup(args[1])
-			if err != nil {
-				return err
-			}
-			return s.deleteBackup(cmd.Context(), b)
-		},
+		RunE: a.oneBackup(onlyEnabled, func(ctx context.Context, s *server, b *catalog.BackupInfo, _ *catalog.Backups) error {
+			return s.deleteBackup(ctx, b)
+		}),
 	}
 	completeBackups(a, cmd)
 	return cmd
@@ -352,7 +316,7 @@ func newKeepCommand(a *app) *cobra.Command {
   barman keep --status main latest
   barman keep --release main 20260110T100000`,
 		Args: usage(cobra.ExactArgs(2)),
-		RunE: func(_ *cobra.Command, args []string) error {
+		PreRunE: func(*cobra.Command, []string) error {
 			if !status && !release && target == "" {
 				a.out.Error("one of the arguments -r/--release -s/--status --target is required")
 				return errReported
@@ -360,16 +324,11 @@ func newKeepCommand(a *app) *cobra.Command {
 			if !oneOf(target, "", "full", "standalone") {
 				return usageError{fmt.Errorf("invalid choice %q for --target (choose from full, standalone)", target)}
 			}
-			s, err := a.oneServer(args[0], normal)
-			if s == nil {
-				return err
-			}
-			b, _, err := s.backup(args[1])
-			if err != nil {
-				return err
-			}
-			return s.keep(b, target, status, release)
+			return nil
 		},
+		RunE: a.oneBackup(normal, func(_ context.Context, s *server, b *catalog.BackupInfo, _ *catalog.Backups) error {
+			return s.keep(b, target, status, release)
+		}),
 	}
 	fl := cmd.Flags()
 	fl.BoolVarP(&release, "release", "r", false, "let the retention policy decide again")
@@ -408,15 +367,7 @@ func newCheckBackupCommand(a *app) *cobra.Command {
 		Long:    "Move a backup between WAITING_FOR_WALS and DONE by the WAL that is archived. Silent when it succeeds.",
 		Example: "  barman check-backup main latest",
 		Args:    usage(cobra.ExactArgs(2)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.oneServer(args[0], normal)
-			if s == nil {
-				return err
-			}
-			b, _, err := s.backup(args[1])
-			if err != nil {
-				return err
-			}
+		RunE: a.oneBackup(normal, func(ctx context.Context, s *server, b *catalog.BackupInfo, _ *catalog.Backups) error {
 			keeper, err := s.keeper()
 			if err != nil {
 				return err
@@ -424,13 +375,13 @@ func newCheckBackupCommand(a *app) *cobra.Command {
 			if err := os.MkdirAll(s.LockDirectory, 0o755); err != nil { // may be missing in a fresh /run
 				return err
 			}
-			_, err = keeper.CheckBackup(cmd.Context(), b.ID)
+			_, err = keeper.CheckBackup(ctx, b.ID)
 			if errors.Is(err, lock.ErrBusy) {
 				a.out.Info("%s", maintenance.Busy(err, s.Name, b.ID))
 				return nil
 			}
 			return err
-		},
+		}),
 	}
 	completeBackups(a, cmd)
 	return cmd

@@ -22,21 +22,7 @@ func newShowServersCommand(a *app) *cobra.Command {
 		Short:   "Show the options of a server and what PostgreSQL says about itself",
 		Example: "  barman show-servers main | grep streaming_archiver_name",
 		Args:    usage(cobra.MinimumNArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			servers, err := a.servers(args, showAll)
-			if err != nil {
-				return err
-			}
-			for _, s := range servers {
-				result, err := s.show(cmd.Context())
-				if err != nil {
-					a.out.Error("%s", err)
-					continue
-				}
-				a.out.Result(result)
-			}
-			return nil
-		},
+		RunE:    showEach(a, func(ctx context.Context, s *server) (*serverDetails, error) { return s.show(ctx) }),
 	}
 	completeServers(a, cmd)
 	return cmd

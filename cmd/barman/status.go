@@ -19,21 +19,7 @@ func newStatusCommand(a *app) *cobra.Command {
 		Short:   "Show the state of a server and of its backups",
 		Example: "  barman status main\n  barman -f json status all",
 		Args:    usage(cobra.MinimumNArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			servers, err := a.servers(args, showAll)
-			if err != nil {
-				return err
-			}
-			for _, s := range servers {
-				result, err := s.status(cmd.Context())
-				if err != nil {
-					a.out.Error("%s", err)
-					continue
-				}
-				a.out.Result(result)
-			}
-			return nil
-		},
+		RunE:    showEach(a, func(ctx context.Context, s *server) (*serverStatus, error) { return s.status(ctx) }),
 	}
 	completeServers(a, cmd)
 	return cmd

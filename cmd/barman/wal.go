@@ -201,18 +201,9 @@ func newSwitchWALCommand(a *app) *cobra.Command {
 		Short:   "Make PostgreSQL close its current WAL segment",
 		Example: "  barman switch-wal main\n  barman switch-wal --force --archive main",
 		Args:    usage(cobra.MinimumNArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			servers, err := a.servers(args, normal)
-			if err != nil {
-				return err
-			}
-			for _, s := range servers {
-				if err := s.switchWAL(cmd.Context(), f.force, f.archive, f.timeout); err != nil {
-					a.out.Error("%s", err)
-				}
-			}
-			return nil
-		},
+		RunE: a.eachServer(normal, func(ctx context.Context, s *server) error {
+			return s.switchWAL(ctx, f.force, f.archive, f.timeout)
+		}),
 	}
 	fl := cmd.Flags()
 	fl.BoolVar(&f.force, "force", false, "make a checkpoint first, so that there is something to switch")
@@ -298,23 +289,15 @@ func newRebuildCommand(a *app) *cobra.Command {
 		Short:   "Write the index of archived WAL files anew",
 		Example: "  barman rebuild-xlogdb main",
 		Args:    usage(cobra.MinimumNArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			servers, err := a.servers(args, normal)
-			if err != nil {
-				return err
-			}
-			for _, s := range servers {
-				a.out.Info("Rebuilding xlogdb for server %s", s.Name)
-				done, err := s.index().Rebuild(cmd.Context())
-				if err != nil {
-					a.out.Error("%s", err)
-					continue
-				}
+		RunE: a.eachServer(normal, func(ctx context.Context, s *server) error {
+			a.out.Info("Rebuilding xlogdb for server %s", s.Name)
+			done, err := s.index().Rebuild(ctx)
+			if err == nil {
 				a.out.Info("Done rebuilding xlogdb for server %s (history: %d, backup_labels: %d, wal_file: %d)",
 					s.Name, done.Histories, done.BackupLabels, done.Segments)
 			}
-			return nil
-		},
+			return err
+		}),
 	}
 	completeServers(a, cmd)
 	return cmd
