@@ -59,6 +59,9 @@ The server stays in use. The backup is DONE once the WAL that was written meanwh
 			if f.incremental != "" {
 				return errors.New("failed to start backup: block-level incremental backups are not supported by this version")
 			}
+			if f.manifest {
+				return errors.New("failed to start backup: manifests of rsync backups are not supported by this version")
+			}
 			servers, err := a.servers(args, normalDirect)
 			if err != nil {
 				return err
@@ -167,6 +170,9 @@ func (s *server) runBackup(ctx context.Context, f *backupFlags) (*catalog.Backup
 		return nil, err
 	}
 	defer l.Release() //nolint:errcheck // the lock ends with the process at the latest
+	if s.AutogenerateManifest && !f.noManifest {
+		s.out.Warning("autogenerate_manifest has no effect: manifests of rsync backups are not supported by this version")
+	}
 	options, err := s.backupOptions(f)
 	if err != nil {
 		return nil, err

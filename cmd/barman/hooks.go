@@ -55,7 +55,11 @@ func (h hookSet) describe(b *catalog.BackupInfo) hook.Backup {
 	out := hook.Backup{InfoPath: h.s.layout.InfoPath(b.ID)}
 	out.ID, out.Status, out.Error = b.ID, string(b.Status), b.Error
 	out.Directory = h.s.layout.BackupPath(b.ID)
-	if list, err := h.s.catalog.List(); err == nil {
+	list, err := h.s.catalog.List()
+	if err != nil {
+		// The hook runs without its neighbours: it matters more that it runs.
+		h.s.log.Warn("hooks cannot be told the neighbours of the backup", "server", h.s.Name, "backup", b.ID, "error", err)
+	} else {
 		if p := list.Previous(b.ID, catalog.Usable...); p != nil {
 			out.PreviousID = p.ID
 		}

@@ -212,7 +212,9 @@ type recoveryHooks struct{ hookSet }
 func (h recoveryHooks) event(ev recovery.HookEvent) hook.Event {
 	options := map[string]any{}
 	if ev.OptionsJSON != "" {
-		_ = json.Unmarshal([]byte(ev.OptionsJSON), &options)
+		if err := json.Unmarshal([]byte(ev.OptionsJSON), &options); err != nil {
+			h.s.log.Warn("hooks cannot be told the options of the recovery", "server", h.s.Name, "error", err)
+		}
 	}
 	return hook.RecoveryEvent(hook.Recovery{
 		Backup: h.describe(ev.Backup), Destination: ev.Destination, Tablespaces: ev.Tablespaces,
