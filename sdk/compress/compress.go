@@ -15,7 +15,8 @@ type Compressor interface {
 	// Compress reads plain data from src until io.EOF and writes it encoded to dst. dst is a file.
 	Compress(ctx context.Context, o Options, dst io.Writer, src io.Reader) error
 	// Decompress reads encoded data from src and writes it plain to dst. Damaged input must give an error, never
-	// shortened output.
+	// shortened output. The SDK has made sure that src is at least as long as the format's magic, so an empty file is
+	// refused without being asked for.
 	Decompress(ctx context.Context, o Options, dst io.Writer, src io.Reader) error
 }
 

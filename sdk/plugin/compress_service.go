@@ -126,7 +126,7 @@ func (s *compressService) decode(
 	if err != nil {
 		return nil, err
 	}
-	result, err := s.coder.decode(ctx, c, compress.Options{Format: f.ID}, source, destination)
+	result, err := s.coder.decode(ctx, c, f, source, destination)
 	if err != nil && errors.Is(err, io.ErrUnexpectedEOF) {
 		// Every decoder reports a cut file this way; say so in words, with the code that core looks for.
 		return nil, fmt.Errorf("%s: %w", source, diag.Diagnostic{

@@ -38,18 +38,24 @@ func (c *fileCoder) encode(
 	ctx context.Context, z compress.Compressor, o compress.Options, source, destination string,
 ) (*compressv1.FileResult, error) {
 	plain, encoded := &meter{ctx: ctx, crc: crc32.NewIEEE()}, &meter{ctx: ctx}
-	err := c.run(source, destination, plain, encoded, func(dst io.Writer, src io.Reader) error {
+	err := c.run(source, destination, 0, plain, encoded, func(dst io.Writer, src io.Reader) error {
 		return z.Compress(ctx, o, dst, src)
 	})
 	return fileResult(plain, encoded), err
 }
 
-// decode writes source, decoded, to the new file destination, or to nowhere when that is empty.
+// decode writes source, decoded, to the new file destination, or to nowhere when that is empty. A file that is too short
+// for the magic of its format was cut, which many decoders do not say of an empty one: it holds no frame, and each is
+// whole.
 func (c *fileCoder) decode(
-	ctx context.Context, z compress.Compressor, o compress.Options, source, destination string,
+	ctx context.Context, z compress.Compressor, f compress.Format, source, destination string,
 ) (*compressv1.FileResult, error) {
 	plain, encoded := &meter{ctx: ctx, crc: crc32.NewIEEE()}, &meter{ctx: ctx}
-	err := c.run(source, destination, encoded, plain, func(dst io.Writer, src io.Reader) error {
+	o, shortest := compress.Options{Format: f.ID}, int64(0)
+	if len(f.Magic) > 0 {
+		shortest = f.MagicOffset + int64(len(f.Magic))
+	}
+	err := c.run(source, destination, shortest, encoded, plain, func(dst io.Writer, src io.Reader) error {
 		return z.Decompress(ctx, o, dst, src)
 	})
 	return fileResult(plain, encoded), err
@@ -59,19 +65,22 @@ func fileResult(plain, encoded *meter) *compressv1.FileResult {
 	return &compressv1.FileResult{PlainBytes: plain.n, EncodedBytes: encoded.n, PlainCrc32: plain.crc.Sum32()}
 }
 
-// run opens source, creates destination, and lets transform copy from one to the other through two meters. On failure
-// it removes the destination that it created, and only that one.
+// run opens source, which has at least shortest bytes or was cut, creates destination, and lets transform copy from one to
+// the other through two meters. On failure it removes the destination that it created, and only that one.
 func (c *fileCoder) run(
-	source, destination string, in, out *meter, transform func(dst io.Writer, src io.Reader) error,
+	source, destination string, shortest int64, in, out *meter, transform func(dst io.Writer, src io.Reader) error,
 ) (err error) {
 	if err := in.ctx.Err(); err != nil {
 		return err
 	}
-	src, err := openRegular(source)
+	src, size, err := openRegular(source)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = src.Close() }()
+	if size < shortest {
+		return io.ErrUnexpectedEOF
+	}
 	in.r, out.w = src, io.Discard
 	if destination != "" {
 		dst, cerr := os.OpenFile(destination, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -109,21 +118,21 @@ func (c *fileCoder) run(
 	return nil
 }
 
-func openRegular(path string) (*os.File, error) {
-	f, err := os.Open(path)
+func openRegular(path string) (f *os.File, size int64, err error) {
+	f, err = os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	info, err := f.Stat()
 	if err != nil {
 		_ = f.Close()
-		return nil, err
+		return nil, 0, err
 	}
 	if !info.Mode().IsRegular() {
 		_ = f.Close()
-		return nil, diag.Diagnostic{Summary: path + ": not a regular file", Detail: "found " + info.Mode().Type().String()}
+		return nil, 0, diag.Diagnostic{Summary: path + ": not a regular file", Detail: "found " + info.Mode().Type().String()}
 	}
-	return f, nil
+	return f, info.Size(), nil
 }
 
 // meter counts the bytes that pass, in one direction, computes their digest if it has one, and stops when ctx ends.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"sync"
@@ -62,17 +61,12 @@ func (c *coder) Compress(_ context.Context, o compress.Options, dst io.Writer, s
 
 // Decompress reads all members up to the end of src.
 func (c *coder) Decompress(_ context.Context, _ compress.Options, dst io.Writer, src io.Reader) error {
-	in := bufio.NewReader(src)
-	if _, err := in.Peek(1); err == io.EOF {
-		// No member at all: the file was cut at its first byte.
-		return io.ErrUnexpectedEOF
-	}
 	z, ok := c.decoders.Get().(*gzip.Reader)
 	if !ok {
 		z = new(gzip.Reader)
 	}
 	defer c.decoders.Put(z)
-	if err := z.Reset(in); err != nil {
+	if err := z.Reset(src); err != nil {
 		return err
 	}
 	_, err := io.Copy(dst, z)

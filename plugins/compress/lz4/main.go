@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"sync"
@@ -79,11 +78,6 @@ func (c *coder) Compress(_ context.Context, o compress.Options, dst io.Writer, s
 
 // Decompress reads all frames up to the end of src.
 func (c *coder) Decompress(_ context.Context, _ compress.Options, dst io.Writer, src io.Reader) error {
-	in := bufio.NewReader(src)
-	if _, err := in.Peek(1); err == io.EOF {
-		// No frame at all: the file was cut at its first byte.
-		return io.ErrUnexpectedEOF
-	}
 	z, ok := c.decoders.Get().(*lz4.Reader)
 	if !ok {
 		z = lz4.NewReader(nil)
@@ -92,7 +86,7 @@ func (c *coder) Decompress(_ context.Context, _ compress.Options, dst io.Writer,
 		}
 	}
 	defer c.decoders.Put(z)
-	z.Reset(in)
+	z.Reset(src)
 	_, err := io.Copy(dst, z)
 	return err
 }
