@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"os"
 	"path/filepath"
 
@@ -67,20 +66,23 @@ func (s *server) listBackups(ctx context.Context, minimal bool) (*backupList, er
 }
 
 // walStats sums up the archived WAL of backups, in one pass over the index.
-func (s *server) walStats(ctx context.Context, spans []catalog.WALSpan) (stats map[string]*catalog.WALStats, err error) {
-	if found, err := fileExists(s.layout.WALIndexPath()); err != nil || !found {
-		// Nothing was ever archived; the index is made by the first archive-wal.
-		empty := func(func(catalog.WALLine, error) bool) {}
-		stats, _, err = catalog.SumWALs(empty, spans)
-		return stats, err
+func (s *server) walStats(ctx context.Context, spans []catalog.WALSpan) (map[string]*catalog.WALStats, error) {
+	lines, err := s.indexLines(ctx)
+	if err != nil {
+		return nil, err
 	}
-	err = s.index().Read(ctx, func(lines iter.Seq2[catalog.WALLine, error]) error {
-		var bad []*catalog.WALLineError
-		stats, bad, err = catalog.SumWALs(lines, spans)
-		s.reportBadLines(bad)
-		return err
-	})
-	return stats, err
+	stats, bad := catalog.SumWALs(lines, spans)
+	s.reportBadLines(bad)
+	return stats, nil
+}
+
+// indexLines reads the WAL index. One that does not exist is empty: nothing was ever archived, and the first archive-wal
+// makes it.
+func (s *server) indexLines(ctx context.Context) (catalog.WALLines, error) {
+	if found, err := fileExists(s.layout.WALIndexPath()); err != nil || !found {
+		return catalog.ReadWALLines("", ""), err
+	}
+	return s.index().Read(ctx)
 }
 
 func (s *server) reportBadLines(bad []*catalog.WALLineError) {
@@ -248,19 +250,18 @@ func (s *server) listWAL(ctx context.Context, b *catalog.BackupInfo, list *catal
 	if !ok {
 		return nil
 	}
-	return s.index().Read(ctx, func(lines iter.Seq2[catalog.WALLine, error]) error {
-		segments, histories, bad, err := catalog.CollectWALs(lines, span)
-		if err != nil {
-			return err
+	lines, err := s.indexLines(ctx)
+	if err != nil {
+		return err
+	}
+	segments, histories, bad := catalog.CollectWALs(lines, span)
+	s.reportBadLines(bad)
+	for _, r := range append(segments, histories...) {
+		if name, err := wal.ParseFileName(r.Name); err == nil {
+			s.out.Print("%s", s.layout.WALPath(name))
 		}
-		s.reportBadLines(bad)
-		for _, r := range append(segments, histories...) {
-			if name, err := wal.ParseFileName(r.Name); err == nil {
-				s.out.Print("%s", s.layout.WALPath(name))
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func newDeleteCommand(a *app) *cobra.Command {

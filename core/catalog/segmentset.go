@@ -15,10 +15,12 @@ type segmentRange struct{ first, last uint64 }
 
 // add tells whether the segment was not in the set yet.
 func (s segmentSet) add(segment wal.Segment) bool {
-	// Not XLogSegNo, whose computation needs the segment size: at the end of a log there is a gap, which only costs a
-	// range.
-	n := uint64(segment.Log)<<32 | uint64(segment.Seg)
+	n := position(segment) // the gap at the end of a log only costs a range
 	ranges := s[segment.Timeline]
+	if i := len(ranges) - 1; i >= 0 && ranges[i].last+1 == n {
+		ranges[i].last = n // nearly every segment is the next one
+		return true
+	}
 	i, _ := slices.BinarySearchFunc(ranges, n, func(r segmentRange, n uint64) int {
 		if r.last < n {
 			return -1

@@ -1,14 +1,10 @@
 package catalog
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
-	"iter"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/barman-go/barman/core/catalog/pyliteral"
@@ -74,140 +70,9 @@ func (r WALRecord) Validate() error {
 		return fmt.Errorf("WAL file %s: impossible size %d or time %v", r.Name, r.Size, r.ModTime)
 	}
 	for _, name := range []string{r.Compression, r.Encryption} {
-		if name == null || bytes.ContainsAny([]byte(name), " \t\r\n\f\v") {
+		if name == null || strings.ContainsAny(name, " \t\r\n\f\v") {
 			return fmt.Errorf("WAL file %s: %q cannot be the name of a format", r.Name, name)
 		}
 	}
 	return nil
 }
-
-var (
-	errFieldCount = errors.New("want a name, a size, a time, a compression and an encryption")
-	errSize       = errors.New("the size is not a number of bytes")
-	errTime       = errors.New("the time is not a number of seconds")
-)
-
-// ParseWALRecord reads one line of three to five fields; compression and encryption may be missing in lines of old
-// versions.
-func ParseWALRecord(line []byte) (WALRecord, error) {
-	parsed, err := parseWALLine(line)
-	return parsed.WALRecord, err
-}
-
-func parseWALLine(line []byte) (WALLine, error) {
-	var fields [5][]byte
-	n := 0
-	for rest := line; ; n++ {
-		rest = bytes.TrimLeft(rest, " \t\r\n\f\v")
-		if len(rest) == 0 {
-			break
-		}
-		if n == len(fields) {
-			return WALLine{}, errFieldCount
-		}
-		end := bytes.IndexAny(rest, " \t\r\n\f\v")
-		if end < 0 {
-			end = len(rest)
-		}
-		fields[n], rest = rest[:end], rest[end:]
-	}
-	if n < 3 {
-		return WALLine{}, errFieldCount
-	}
-	r := WALRecord{Name: string(fields[0]), Compression: formatName(fields[3]), Encryption: formatName(fields[4])}
-	file, err := wal.ParseFileName(r.Name)
-	if err != nil {
-		return WALLine{}, err
-	}
-	if r.Size, err = strconv.ParseInt(string(fields[1]), 10, 64); err != nil || r.Size < 0 {
-		return WALLine{}, errSize
-	}
-	r.ModTime, err = strconv.ParseFloat(string(fields[2]), 64)
-	if err != nil || math.IsNaN(r.ModTime) || math.IsInf(r.ModTime, 0) {
-		return WALLine{}, errTime
-	}
-	return WALLine{WALRecord: r, File: file, Raw: line}, nil
-}
-
-// formatName returns the common names without allocating.
-func formatName(field []byte) string {
-	switch string(field) {
-	case "", null:
-		return ""
-	case "gzip":
-		return "gzip"
-	case "zstd":
-		return "zstd"
-	case "lz4":
-		return "lz4"
-	}
-	return string(field)
-}
-
-// WALLineError is a line of the WAL index that cannot be understood.
-type WALLineError struct {
-	// Path is the index.
-	Path string
-	// Line counts from 1.
-	Line int
-	// Text is the line, cut when it is long.
-	Text string
-	Err  error
-}
-
-func (e *WALLineError) Error() string {
-	return fmt.Sprintf("%s, line %d: %v: %q; rebuild-xlogdb writes the file anew", e.Path, e.Line, e.Err, e.Text)
-}
-
-func (e *WALLineError) Unwrap() error { return e.Err }
-
-// ReadWALRecords yields the records of an index in the order of the file, together with the line that each was read
-// from (with its line break, if it has one; valid until the next step). A line that cannot be understood yields a
-// *WALLineError and goes on; an error of r ends the sequence. Blank lines are skipped. path is only for messages.
-func ReadWALRecords(r io.Reader, path string) iter.Seq2[WALLine, error] {
-	return func(yield func(WALLine, error) bool) {
-		in := bufio.NewReaderSize(r, 256<<10)
-		for number := 1; ; number++ {
-			text, err := in.ReadSlice('\n')
-			if errors.Is(err, bufio.ErrBufferFull) {
-				text, err = skipLine(in, text)
-			}
-			if err != nil && !errors.Is(err, io.EOF) {
-				yield(WALLine{}, err)
-				return
-			}
-			if len(bytes.TrimSpace(text)) > 0 {
-				line, parseErr := parseWALLine(text)
-				if parseErr != nil {
-					parseErr = &WALLineError{Path: path, Line: number, Text: clip(text), Err: parseErr}
-				}
-				if !yield(line, parseErr) {
-					return
-				}
-			}
-			if err != nil {
-				return
-			}
-		}
-	}
-}
-
-// WALLine is a record with its name taken apart and the bytes that it was read from.
-type WALLine struct {
-	WALRecord
-	File wal.FileName
-	Raw  []byte
-}
-
-// skipLine goes to the end of a line that is far too long to be one, and returns its beginning.
-func skipLine(in *bufio.Reader, text []byte) ([]byte, error) {
-	beginning := bytes.Clone(text[:256])
-	for {
-		_, err := in.ReadSlice('\n')
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return beginning, err
-		}
-	}
-}
-
-func clip(text []byte) string { return string(bytes.TrimSpace(text[:min(len(text), 120)])) }

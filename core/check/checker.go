@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"iter"
 	"slices"
 	"time"
 
@@ -71,7 +70,7 @@ type Catalog interface {
 
 // Index is the list of archived WAL; *catalog.WALIndex is one.
 type Index interface {
-	Read(ctx context.Context, f func(iter.Seq2[catalog.WALLine, error]) error) error
+	Read(ctx context.Context) (catalog.WALLines, error)
 }
 
 // Transfer is the transfer plugin; *transfer.Client is one.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"os"
 	"time"
 
@@ -49,34 +48,14 @@ func (c *Checker) readHistory(ctx context.Context) (*history, error) {
 	if !ok {
 		return h, nil
 	}
-	err = c.Index.Read(ctx, func(lines iter.Seq2[catalog.WALLine, error]) error {
-		return h.sum(lines, span)
-	})
-	return h, err
-}
-
-// sum goes through the index once.
-func (h *history) sum(lines iter.Seq2[catalog.WALLine, error], span catalog.WALSpan) error {
-	newest := 0.0
-	watched := func(yield func(catalog.WALLine, error) bool) {
-		for line, err := range lines {
-			if seg, ok := line.File.Segment(); err == nil && ok && line.File.IsWAL() && span.Contains(seg) && line.ModTime > newest {
-				newest, h.newest = line.ModTime, line.Time()
-			}
-			if !yield(line, err) {
-				return
-			}
-		}
-	}
-	stats, bad, err := catalog.SumWALs(watched, []catalog.WALSpan{span})
+	lines, err := c.Index.Read(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	stats, bad := catalog.SumWALs(lines, []catalog.WALSpan{span})
 	h.badLines = len(bad)
-	if s := stats[span.ID]; s != nil {
-		h.size = s.Size
-	}
-	return nil
+	h.newest, h.size = stats[span.ID].Newest, stats[span.ID].Size
+	return h, nil
 }
 
 // walArchive adds the row of an archive into which nothing has ever come.

@@ -35,7 +35,7 @@ func (k *Keeper) removeBackupWAL(ctx context.Context, removal *catalog.WALRemova
 // removeWAL takes files off the index and then removes them: a file without a line is harmless, a line without a file is
 // not. Hooks run without the index being locked, so they may call barman.
 func (k *Keeper) removeWAL(ctx context.Context, removal *catalog.WALRemoval, each func(name string)) error {
-	dropped, bad, err := k.Index.Rewrite(ctx, func(line catalog.WALLine) bool { return !removal.Removes(line.File) })
+	dropped, bad, err := k.Index.Rewrite(ctx, func(line *catalog.WALLine) bool { return !removal.Removes(line.File) })
 	if err != nil {
 		return err
 	}

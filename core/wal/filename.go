@@ -60,18 +60,14 @@ type FileName struct {
 func ParseFileName(s string) (FileName, error) {
 	// A function, because archives have millions of names and nearly all are valid.
 	invalid := func() (FileName, error) { return FileName{}, fmt.Errorf("%q is %w", s, ErrInvalidName) }
-	if stem, ok := strings.CutSuffix(s, historySuffix); ok {
-		if len(stem) != 8 || !isHex(stem) {
+	segment, ok := cutSegment(s)
+	if !ok {
+		stem, isHistory := strings.CutSuffix(s, historySuffix)
+		tli, ok := hex32(stem)
+		if !isHistory || !ok {
 			return invalid()
 		}
-		return FileName{raw: s, kind: KindHistory, segment: Segment{Timeline: TimelineID(hex32(stem))}}, nil
-	}
-	if len(s) < segmentNameLen {
-		return invalid()
-	}
-	segment, err := ParseSegment(s[:segmentNameLen])
-	if err != nil {
-		return invalid()
+		return FileName{raw: s, kind: KindHistory, segment: Segment{Timeline: TimelineID(tli)}}, nil
 	}
 	name := FileName{raw: s, segment: segment}
 	switch rest := s[segmentNameLen:]; rest {
@@ -80,12 +76,12 @@ func ParseFileName(s string) (FileName, error) {
 	case partialSuffix:
 		name.kind = KindPartial
 	default:
-		offset, ok := strings.CutSuffix(rest, backupSuffix)
-		if !ok || len(offset) != 9 || offset[0] != '.' || !isHex(offset[1:]) {
+		digits, isBackup := strings.CutSuffix(rest, backupSuffix)
+		digits, hasDot := strings.CutPrefix(digits, ".")
+		if name.offset, ok = hex32(digits); !ok || !isBackup || !hasDot {
 			return invalid()
 		}
 		name.kind = KindBackup
-		name.offset = hex32(offset[1:])
 	}
 	return name, nil
 }

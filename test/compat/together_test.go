@@ -270,13 +270,12 @@ func (w *world) closeSegment(t *testing.T) {
 func (w *world) checkIndex(t *testing.T) {
 	t.Helper()
 	layout := w.host.Layout("main")
-	f, err := os.Open(layout.WALIndexPath())
+	text, err := os.ReadFile(layout.WALIndexPath())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = f.Close() }()
 	var lines []string
-	for line, err := range catalog.ReadWALRecords(f, layout.WALIndexPath()) {
+	for line, err := range catalog.ReadWALLines(string(text), layout.WALIndexPath()) {
 		if err != nil {
 			t.Error(err)
 			continue
