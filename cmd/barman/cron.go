@@ -3,7 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"os/exec"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -23,9 +27,11 @@ func newCronCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cron [options]",
 		Short: "Do the maintenance of all servers, once",
-		Long: `For every active server: archive the WAL that waits, mark backups whose process died, check backups that wait for
-WAL, and enforce the retention policy. Run it every minute, from cron or a systemd timer; a run that is still busy
-with a server is not disturbed.`,
+		Long: `For every active server: start receive-wal where streaming_archiver is on and it does not run, archive the WAL that
+waits, mark backups whose process died, check backups that wait for WAL, and enforce the retention policy. Run it
+every minute, from cron or a systemd timer; a run that is still busy with a server is not disturbed.
+
+receive-wal is the only process that lives on. Under systemd the unit of cron needs KillMode=process for that.`,
 		Example: "  barman cron\n  * * * * * barman /usr/bin/barman -q cron",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,7 +45,7 @@ with a server is not disturbed.`,
 				limit <- struct{}{}
 				all.Go(func() {
 					defer func() { <-limit }()
-					if err := s.cron(cmd.Context()); err != nil {
+					if err := s.cron(cmd.Context(), keepDescriptors); err != nil {
 						a.log.Error("cron", "server", s.Name, "error", err)
 						a.out.Error("Unable to run cron on server '%s': %s", s.Name, err)
 					}
@@ -49,12 +55,12 @@ with a server is not disturbed.`,
 			return a.cleanLocks()
 		},
 	}
-	cmd.Flags().BoolVar(&keepDescriptors, "keep-descriptors", false, "accepted for compatibility: no process is started in the background")
+	cmd.Flags().BoolVar(&keepDescriptors, "keep-descriptors", false, "let receive-wal keep standard output and error, instead of /dev/null")
 	return cmd
 }
 
 // cron is the maintenance of one server.
-func (s *server) cron(ctx context.Context) error {
+func (s *server) cron(ctx context.Context, keepDescriptors bool) error {
 	l, err := s.lock(ctx, lock.ForServer(lock.Cron, s.Name))
 	var busy *lock.BusyError
 	if errors.As(err, &busy) {
@@ -69,8 +75,8 @@ func (s *server) cron(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	errs := []error{s.keepReceiving(keepDescriptors)}
 	s.out.Info("Starting WAL archiving for server %s", s.Name)
-	var errs []error
 	switch err := s.archiveWAL(ctx, false, nil); {
 	case errors.Is(err, lock.ErrBusy):
 		s.out.Info("Another archive-wal process is already running on server %s. Skipping to the next server", s.Name)
@@ -80,6 +86,30 @@ func (s *server) cron(ctx context.Context) error {
 	// Each step works on what the one before left, and none of them is a reason to leave out the next.
 	errs = append(errs, keeper.Reap(ctx), keeper.CheckWaiting(ctx), keeper.Enforce(ctx))
 	return errors.Join(errs...)
+}
+
+// keepReceiving makes sure that WAL is received if and only if the configuration wants it. The process lives on when cron ends.
+func (s *server) keepReceiving(keepDescriptors bool) error {
+	if !s.StreamingArchiver {
+		_, err := s.interrupt(lock.ReceiveWAL)
+		return err
+	}
+	if pid, err := s.holder(lock.ReceiveWAL); err != nil || pid != 0 {
+		return err
+	}
+	s.out.Info("Starting streaming archiver for server %s", s.Name)
+	// No context: it would end the process.
+	receiver := exec.Command(executable(), "-c", s.cfg.Path, "-q", "receive-wal", s.Name)
+	receiver.Args[0] = os.Args[0]
+	receiver.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if keepDescriptors {
+		receiver.Stdout, receiver.Stderr = os.Stdout, os.Stderr
+	}
+	if err := receiver.Start(); err != nil {
+		return fmt.Errorf("cannot start receive-wal: %w", err)
+	}
+	go receiver.Wait() //nolint:errcheck // only so that it is no zombie should it end before cron does; it logs for itself
+	return nil
 }
 
 func (a *app) cleanLocks() error {

@@ -9,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/lock"
 	"github.com/barman-go/barman/core/postgres"
+	"github.com/barman-go/barman/core/receive"
 	"github.com/barman-go/barman/core/report"
 )
 
@@ -71,6 +73,11 @@ func (s *server) status(ctx context.Context) (*serverStatus, error) {
 		r.addPostgres(facts)
 		if s.Archiver && facts != nil {
 			r.addArchiver(facts)
+		}
+	}
+	if s.StreamingArchiver && !s.Passive() {
+		if err := s.addReceiver(r); err != nil {
+			return nil, err
 		}
 	}
 	r.add("passive_node", "Passive node", "%s", pythonBool(s.Passive()))
@@ -158,6 +165,32 @@ func (r *serverStatus) addArchiver(facts *postgres.Facts) {
 	if hourly := a.WALsPerSecond * 3600; hourly > 0 {
 		r.add("server_archived_wals_per_hour", "Server WAL archiving rate", "%0.2f/hour", hourly)
 	}
+}
+
+// addReceiver adds what the WAL receiver says about itself.
+func (s *server) addReceiver(r *serverStatus) error {
+	const code, label = "receive_wal", "WAL receiver"
+	pid, err := s.holder(lock.ReceiveWAL)
+	if err != nil {
+		return err
+	}
+	beat, known, err := receive.ReadHeartbeat(s.layout.Streaming)
+	switch {
+	case err != nil:
+		return err
+	case pid == 0 && known && beat.Error != "":
+		r.add(code, label, "not running: %s", beat.Error)
+	case pid == 0:
+		r.add(code, label, "not running")
+	case beat.PID != pid:
+		r.add(code, label, "process %d", pid)
+	case beat.Problem(pid, now()) != "":
+		r.add(code, label, "process %d: %s", pid, beat.Problem(pid, now()))
+	default:
+		r.add(code, label, "process %d, streaming since %s; received up to %s, durable up to %s, at %s",
+			pid, report.CTime(beat.Since.Local()), beat.Received, beat.Flushed, report.CTime(beat.Time.Local()))
+	}
+	return nil
 }
 
 func (s *server) addBackups(r *serverStatus) error {

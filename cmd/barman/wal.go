@@ -19,6 +19,7 @@ import (
 func walCommands(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newArchiveWALCommand(a), newPutWALCommand(a), newGetWALCommand(a), newSwitchWALCommand(a), newRebuildCommand(a),
+		newReceiveWALCommand(a),
 	}
 }
 

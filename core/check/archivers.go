@@ -60,11 +60,11 @@ func (c *Checker) archivers(r *rows, p *probes) {
 		// are those of the tool that Barman needs.
 		r.ok("pg_receivexlog", "")
 		r.test("pg_receivexlog compatible", ok, "PostgreSQL version: None, pg_receivexlog version: built-in")
-		running, err := p.receiver.wait()
+		found, err := p.receiver.wait()
 		if err != nil {
 			r.failed("receive-wal running", err)
 		} else {
-			r.test("receive-wal running", running, "See the Barman log file for more details")
+			r.test("receive-wal running", found.problem == "", found.problem)
 		}
 	}
 	if c.Archiver && ok && facts.ArchiveMode != "" {

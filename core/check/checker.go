@@ -86,7 +86,7 @@ type probes struct {
 	directories             *answer[struct{}]
 	waiting                 *answer[waiting]
 	history                 *answer[*history]
-	receiver                *answer[bool]
+	receiver                *answer[receiver]
 	compressor              *answer[struct{}]
 	transfer, label, ssh    *answer[[]Row]
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/core/lock"
+	"github.com/barman-go/barman/core/receive"
 	"github.com/barman-go/barman/core/wal"
 )
 
@@ -44,7 +45,7 @@ type waiting struct {
 
 // queue is a directory in which WAL waits to be archived.
 type queue struct {
-	// files counts the entries, temporary ones excepted.
+	// files counts the entries, temporary and hidden ones excepted.
 	files int
 	// wal tells that some WAL is among them.
 	wal bool
@@ -69,7 +70,7 @@ func (c *Checker) lookForWAL(context.Context) (found waiting, err error) {
 func lookInto(dir string) (q queue, err error) {
 	entries, err := readDir(dir)
 	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), fsx.TempSuffix) {
+		if strings.HasPrefix(e.Name(), ".") || strings.HasSuffix(e.Name(), fsx.TempSuffix) {
 			continue
 		}
 		q.files++
@@ -89,14 +90,25 @@ func readDir(dir string) ([]os.DirEntry, error) {
 	return entries, err
 }
 
-// receiving tells whether a process receives WAL: it holds the lock as long as it lives.
-func (c *Checker) receiving(context.Context) (bool, error) {
+// receiver is what is known of the process that receives WAL; problem is empty when it works.
+type receiver struct{ problem string }
+
+// receiving looks for a process that receives WAL. That one holds the lock is not enough: it must have a connection, and give signs
+// of life.
+func (c *Checker) receiving(context.Context) (found receiver, err error) {
 	file, err := lock.ForServer(lock.ReceiveWAL, c.Server).File()
 	if err != nil {
-		return false, err
+		return found, err
 	}
-	held, _, err := lock.Probe(filepath.Join(c.LockDir, file))
-	return held, err
+	held, pid, err := lock.Probe(filepath.Join(c.LockDir, file))
+	if err != nil || !held {
+		return receiver{"See the Barman log file for more details"}, err
+	}
+	beat, known, err := receive.ReadHeartbeat(c.Layout.Streaming)
+	if err != nil || !known {
+		return found, err
+	}
+	return receiver{beat.Problem(pid, c.Now())}, nil
 }
 
 // queues adds the rows of the directories in which WAL waits.

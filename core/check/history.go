@@ -92,8 +92,8 @@ func (c *Checker) ships(p *probes) bool {
 			return true
 		}
 	}
-	running, _ := known(p.receiver)
-	return c.StreamingArchiver && running
+	found, _ := known(p.receiver)
+	return c.StreamingArchiver && found.problem == ""
 }
 
 // policies adds the rows about the age and size of backups and WAL.

@@ -81,3 +81,7 @@ func retry(fn func() error) error {
 		}
 	}
 }
+
+// Wrap gives the error of a system call that a caller made itself the form of this package's: an operation and a path, and a
+// *NoSpaceError for a full disk. It returns nil for nil.
+func Wrap(op, path string, err error) error { return wrap(op, path, err) }

@@ -1,6 +1,7 @@
 package fsx
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +35,42 @@ func SyncDir(dir string) error {
 func Sync(f *os.File) error {
 	if err := f.Sync(); err != nil {
 		return &syncError{wrap("fsync", f.Name(), err)}
+	}
+	return nil
+}
+
+// SyncData is fdatasync of an open file: its content, and of its metadata what is needed to read it. For a file whose size and
+// blocks do not change that is enough, and cheaper. Its errors match ErrSync.
+func SyncData(f *os.File) error {
+	if err := retry(func() error { return unix.Fdatasync(int(f.Fd())) }); err != nil {
+		return &syncError{wrap("fdatasync", f.Name(), err)}
+	}
+	return nil
+}
+
+// Allocate makes a file size bytes long, filled with zeros behind what it holds, with all its space set aside: writing inside it
+// cannot fail for want of space on file systems that overwrite in place. It makes nothing durable.
+func Allocate(f *os.File, size int64) error {
+	err := retry(func() error { return unix.Fallocate(int(f.Fd()), 0, 0, size) })
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
+		err = fillWithZeros(f, size)
+	}
+	return wrap("allocate", f.Name(), err)
+}
+
+// fillWithZeros is Allocate for file systems that cannot do it by themselves.
+func fillWithZeros(f *os.File, size int64) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	zeros := make([]byte, min(size, 1<<20))
+	for at := info.Size(); at < size; {
+		n, err := f.WriteAt(zeros[:min(size-at, int64(len(zeros)))], at)
+		if err != nil {
+			return err
+		}
+		at += int64(n)
 	}
 	return nil
 }

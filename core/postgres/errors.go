@@ -25,6 +25,16 @@ var (
 	// ErrSlotExists and ErrNoSlot are about replication slots.
 	ErrSlotExists = errors.New("replication slot exists already")
 	ErrNoSlot     = errors.New("replication slot does not exist")
+	// ErrNoFreeSlot means that max_replication_slots is reached.
+	ErrNoFreeSlot = errors.New("all replication slots are in use")
+	// ErrSlotActive means that another client uses the replication slot.
+	ErrSlotActive = errors.New("replication slot is in use")
+	// ErrSlotLost means that the server has removed WAL that the slot should have kept, and invalidated it.
+	ErrSlotLost = errors.New("replication slot is invalidated")
+	// ErrWALRemoved means that the server does not have the WAL any more that a stream wants.
+	ErrWALRemoved = errors.New("the server has removed this WAL")
+	// ErrNotInHistory means that the WAL that a stream wants is not a part of the server's past.
+	ErrNotInHistory = errors.New("not a part of the server's history")
 	// ErrNotReplication means that the server did not answer IDENTIFY_SYSTEM: not a replication connection.
 	ErrNotReplication = errors.New("not a replication connection")
 )
@@ -36,6 +46,11 @@ const (
 	codeInsufficientPrivilege = "42501"
 	codeDuplicateObject       = "42710"
 	codeUndefinedObject       = "42704"
+	codeObjectInUse           = "55006"
+	codeNotInState            = "55000"
+	codeLimitExceeded         = "53400"
+	codeUndefinedFile         = "58P01"
+	codeInternal              = "XX000"
 )
 
 // ServerError is an error that PostgreSQL itself reported.
@@ -125,4 +140,30 @@ func (s *session) callError(ctx context.Context, what string, err error) error {
 	default:
 		return fmt.Errorf("cannot %s: %s", what, s.info.redact(err.Error()))
 	}
+}
+
+// walError classifies what the server said about a request for WAL. Where the code alone is not telling, the words of the message
+// decide; walreceivers and pg_receivewal see the same words, untranslated or not, so an unknown one is only not classified.
+func walError(what string, server *ServerError) error {
+	kind := error(nil)
+	switch server.Code {
+	case codeUndefinedObject:
+		kind = ErrNoSlot
+	case codeObjectInUse:
+		kind = ErrSlotActive
+	case codeNotInState:
+		if strings.Contains(server.Message+server.Detail, "invalidated") {
+			kind = ErrSlotLost
+		}
+	case codeUndefinedFile:
+		kind = ErrWALRemoved
+	case codeInternal:
+		if strings.Contains(server.Message, "history") {
+			kind = ErrNotInHistory
+		}
+	}
+	if kind == nil {
+		return fmt.Errorf("cannot %s: %w", what, server)
+	}
+	return fmt.Errorf("cannot %s: %w: %w", what, kind, server)
 }

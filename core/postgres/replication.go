@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -73,12 +74,13 @@ func ValidateSlotName(name string) error {
 	return nil
 }
 
-// CreatePhysicalSlot creates a physical replication slot. It keeps no WAL until a client has used it. Errors wrap ErrSlotExists.
+// CreatePhysicalSlot creates a physical replication slot. It keeps no WAL until a client has used it. Errors wrap ErrSlotExists
+// or ErrNoFreeSlot.
 func (c *ReplicationConn) CreatePhysicalSlot(ctx context.Context, name string) error {
 	return c.slotCommand(ctx, "create", name, "CREATE_REPLICATION_SLOT %s PHYSICAL")
 }
 
-// DropSlot drops a replication slot that nobody uses. Errors wrap ErrNoSlot.
+// DropSlot drops a replication slot that nobody uses. Errors wrap ErrNoSlot or ErrSlotActive.
 func (c *ReplicationConn) DropSlot(ctx context.Context, name string) error {
 	return c.slotCommand(ctx, "drop", name, "DROP_REPLICATION_SLOT %s")
 }
@@ -93,8 +95,12 @@ func (c *ReplicationConn) slotCommand(ctx context.Context, verb, name, format st
 		switch server.Code {
 		case codeDuplicateObject:
 			return fmt.Errorf("%w: %w", ErrSlotExists, err)
+		case codeLimitExceeded:
+			return fmt.Errorf("%w: %w", ErrNoFreeSlot, err)
 		case codeUndefinedObject:
 			return fmt.Errorf("%w: %w", ErrNoSlot, err)
+		case codeObjectInUse:
+			return fmt.Errorf("%w: %w", ErrSlotActive, err)
 		}
 	}
 	return err
@@ -110,6 +116,39 @@ func (c *ReplicationConn) TimelineHistory(ctx context.Context, timeline wal.Time
 		return "", nil, fmt.Errorf("cannot read the history of timeline %s: the server's answer has another form", timeline)
 	}
 	return string(rows[0][0]), rows[0][1], nil
+}
+
+// SegmentSize asks for the size of the server's WAL segments.
+func (c *ReplicationConn) SegmentSize(ctx context.Context) (wal.SegmentSize, error) {
+	rows, err := c.command(ctx, "read wal_segment_size", "SHOW wal_segment_size")
+	if err != nil {
+		return 0, err
+	}
+	if len(rows) != 1 || len(rows[0]) != 1 {
+		return 0, fmt.Errorf("cannot read wal_segment_size: %w", ErrNotReplication)
+	}
+	return parseSegmentSize(string(rows[0][0]))
+}
+
+// parseSegmentSize reads a size as SHOW prints it, such as "16MB" or "1GB".
+func parseSegmentSize(text string) (wal.SegmentSize, error) {
+	number, unit := text, uint64(0)
+	for suffix, factor := range map[string]uint64{"MB": 1 << 20, "GB": 1 << 30} {
+		if n, ok := strings.CutSuffix(text, suffix); ok {
+			number, unit = n, factor
+		}
+	}
+	n, err := strconv.ParseUint(number, 10, 32)
+	if err != nil || unit == 0 {
+		return 0, fmt.Errorf("cannot read wal_segment_size: the server says %q", text)
+	}
+	size := wal.SegmentSize(n * unit)
+	return size, size.Validate()
+}
+
+// Version is the server's version as it was announced at connect time.
+func (c *ReplicationConn) Version() (Version, error) {
+	return parseVersion(c.raw.ParameterStatus("server_version"))
 }
 
 // command runs one command of the replication protocol. They exist in the simple query protocol only, without parameters.

@@ -1,0 +1,116 @@
+package e2e
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/barman-go/barman/core/receive"
+	"github.com/barman-go/barman/test/e2e/backuphost"
+	"github.com/barman-go/barman/test/lab"
+)
+
+// streamingServer are the options of a server whose WAL is only streamed.
+func streamingServer(primary *lab.Cluster, more map[string]any) map[string]any {
+	options := map[string]any{
+		"archiver": false, "streaming_archiver": true, "slot_name": "barman", "streaming_conninfo": primary.Conninfo("", ""),
+	}
+	for name, v := range more {
+		options[name] = v
+	}
+	return localServer(primary, options)
+}
+
+// streamed starts a server and a host that receives its WAL as "main", in a process that cron has started.
+func streamed(t *testing.T, settings map[string]string) (*backuphost.Host, *lab.Cluster) {
+	t.Helper()
+	host := backuphost.New(t)
+	primary := lab.StartCluster(t, lab.ClusterOptions{WALSegmentSizeMB: 1, Settings: settings})
+	host.Configure(t, backuphost.Server("main", streamingServer(primary, nil)))
+	host.Must(t, "receive-wal", "--create-slot", "main")
+	startReceiver(t, host)
+	return host, primary
+}
+
+// startReceiver lets cron start receive-wal, and waits until WAL flows.
+func startReceiver(t *testing.T, host *backuphost.Host) {
+	t.Helper()
+	t.Cleanup(func() {
+		// It may have been stopped already. The test's own context is over.
+		_ = host.Command(context.Background(), "receive-wal", "--stop", "main").Run()
+	})
+	host.Must(t, "cron")
+	waitStreaming(t, host)
+}
+
+func waitStreaming(t *testing.T, host *backuphost.Host) receive.Heartbeat {
+	t.Helper()
+	return waitBeat(t, host, func(b receive.Heartbeat) bool { return b.Phase == receive.Streaming })
+}
+
+// waitBeat waits for a heartbeat.
+func waitBeat(t *testing.T, host *backuphost.Host, good func(receive.Heartbeat) bool) receive.Heartbeat {
+	t.Helper()
+	var last receive.Heartbeat
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		beat, found, err := receive.ReadHeartbeat(host.Layout("main").Streaming)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last = beat; found && good(beat) {
+			return beat
+		}
+	}
+	t.Fatalf("the receiver never came so far: %+v", last)
+	return last
+}
+
+// TestStreamingFromTheFirstStartToTheLastStop is the life of a receiver: a slot, cron, check, a switched segment in the archive, a
+// second process that is refused, a backup and its recovery from streamed WAL alone, stop.
+func TestStreamingFromTheFirstStartToTheLastStop(t *testing.T) {
+	host := backuphost.New(t)
+	primary := lab.StartCluster(t, lab.ClusterOptions{WALSegmentSizeMB: 1})
+	host.Configure(t, backuphost.Server("main", streamingServer(primary, nil)))
+
+	host.Refused(t, 1, []string{"replication slot 'barman' doesn't exist. Please execute 'barman receive-wal --create-slot main'"}, "receive-wal", "main")
+	host.Refused(t, 1, []string{"Termination of receive-wal failed: no such process for server main"}, "receive-wal", "--stop", "main")
+	host.Refused(t, 1, []string{"--stop and --reset options are not compatible"}, "receive-wal", "--stop", "--reset", "main")
+	if out := host.Must(t, "receive-wal", "--create-slot", "main"); !strings.Contains(out, "Replication slot 'barman' created") {
+		t.Errorf("create-slot said %q", out)
+	}
+	host.Refused(t, 1, []string{"Replication slot 'barman' already exists"}, "receive-wal", "--create-slot", "main")
+	host.Must(t, "receive-wal", "--create-slot", "--if-not-exists", "main")
+	host.Refused(t, 1, []string{"receive-wal running: FAILED"}, "check", "main")
+
+	startReceiver(t, host)
+	host.Refused(t, 1, []string{"Another receive-wal process is already running for server main."}, "receive-wal", "main")
+	host.Refused(t, 1, []string{"Unable to reset the status of receive-wal for server main. Process is still running"}, "receive-wal", "--reset", "main")
+	host.Refused(t, 1, []string{"Cannot drop replication slot 'barman' on server 'main' because it is in use."}, "receive-wal", "--drop-slot", "main")
+
+	host.Must(t, "switch-wal", "--force", "--archive", "main")
+	if out := host.Must(t, "check", "main"); !strings.Contains(out, "receive-wal running: OK") || !strings.Contains(out, "replication slot: OK") {
+		t.Errorf("check says\n%s", out)
+	}
+	host.Must(t, "backup", "--wait", "main")
+	ledger := primary.StartLedger(t, lab.LedgerOptions{Writers: 2})
+	if err := ledger.WaitCommits(t.Context(), 200); err != nil {
+		t.Fatal(err)
+	}
+	if err := ledger.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	host.Must(t, "switch-wal", "--force", "--archive", "main")
+	restored := startRestored(t, host, "latest")
+	if err := ledger.AtEnd().Compare(restored.LedgerRows(t)); err != nil {
+		t.Error(err)
+	}
+	if out := host.Must(t, "receive-wal", "--stop", "main"); !strings.Contains(out, "Stopped process receive-wal(") {
+		t.Errorf("stop said %q", out)
+	}
+	if beat, _, err := receive.ReadHeartbeat(host.Layout("main").Streaming); err != nil || beat.Phase != receive.Stopped || beat.Error != "" || beat.Flushed != beat.Received {
+		t.Errorf("after the stop the heartbeat is %+v, %v", beat, err)
+	}
+	host.Must(t, "receive-wal", "--drop-slot", "main")
+	host.Refused(t, 1, []string{"Replication slot 'barman' does not exist"}, "receive-wal", "--drop-slot", "main")
+}
