@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,24 @@ func TestOneProcessServesAllServers(t *testing.T) {
 	}
 	if got := children(t, os.Getpid()); len(got) != 1 {
 		t.Errorf("want one process, found %v", got)
+	}
+}
+
+func TestTimersOfAPluginMayBeLate(t *testing.T) {
+	h, _ := newHost(t, Options{BundledDir: install(t, "barman-hook-fault")})
+	c, err := h.Hook(t.Context(), "fault", Use{Server: "one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Run(t.Context(), hook.Event{Environment: map[string]string{"FAULT": "open"}}, &lines{}); err != nil {
+		t.Fatal(err)
+	}
+	slack, err := os.ReadFile("/proc/" + children(t, os.Getpid())[0] + "/timerslack_ns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := strconv.Itoa(int(timerSlack)); strings.TrimSpace(string(slack)) != want {
+		t.Errorf("timer slack %q ns, want %s", slack, want)
 	}
 }
 
