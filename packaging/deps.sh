@@ -4,7 +4,7 @@
 set -eu
 
 packages="postgresql-15 postgresql-contrib rsync openssh-server pigz bzip2 xz-utils zstd lz4
-python3-grpcio protobuf-compiler gcc libc6-dev strace"
+python3-grpcio protobuf-compiler gcc libc6-dev strace debootstrap patchelf"
 
 missing=""
 for p in $packages; do
