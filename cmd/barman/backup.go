@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/barman-go/barman/cmd/internal/argparse"
 	"github.com/barman-go/barman/core/backup"
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/check"
@@ -89,7 +90,7 @@ func (f *backupFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.incremental, "incremental", "", "take a block-level incremental backup of `BACKUP_ID` (PostgreSQL 17)")
 	fl.StringVar(&f.reuse, "reuse-backup", "", "share unchanged files with the previous backup: `MODE` link, copy or off")
 	fl.Lookup("reuse-backup").NoOptDefVal = "link"
-	fl.Lookup("reuse-backup").Annotations = map[string][]string{optionalValues: {"link", "copy", "off"}}
+	fl.Lookup("reuse-backup").Annotations = map[string][]string{argparse.OptionalValues: {"link", "copy", "off"}}
 	addCopyFlags(fl, &f.retryTimes, &f.retrySleep, &f.noRetry, &f.jobs, &f.batchSize, &f.batchPeriod, &f.bwlimit)
 	fl.BoolVarP(&f.wait, "wait", "w", false, "wait until the WAL of the backup is archived")
 	nonNegative(fl, &f.waitTimeout, "wait-timeout", "wait at most `SECONDS`; 0 is for ever")

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/shlex"
 	"github.com/spf13/cobra"
+
+	"github.com/barman-go/barman/cmd/internal/argparse"
 )
 
 // parseOnly takes a command line, without "barman", as far as its arguments are concerned: the command exists, it has the
@@ -20,7 +22,7 @@ func parseOnly(line string) error {
 		return nil
 	}
 	root := newRootCommand(&app{stdin: strings.NewReader(""), stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}})
-	words, _, err = expandArgs(root, words)
+	words, _, err = argparse.Expand(root, words)
 	if err != nil {
 		return err
 	}

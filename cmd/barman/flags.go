@@ -12,6 +12,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// usageError is a mistake in the arguments: exit code 2.
+type usageError struct{ error }
+
 // usage makes the errors of an argument check usage errors that name the arguments as the command's usage line does.
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/barman-go/barman/cmd/internal/argparse"
 	"github.com/barman-go/barman/core/report"
 )
 
@@ -45,11 +46,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetIn(stdin)
-	expanded, cmd, err := expandArgs(root, args)
-	if err == nil {
-		root.SetArgs(expanded)
-		cmd, err = root.ExecuteContextC(ctx)
+	expanded, cmd, err := argparse.Expand(root, args)
+	if err != nil {
+		return failUsage(stderr, cmd, err)
 	}
+	root.SetArgs(expanded)
+	cmd, err = root.ExecuteContextC(ctx)
 	if errors.As(err, new(usageError)) {
 		return failUsage(stderr, cmd, err)
 	}
@@ -152,7 +154,7 @@ func newHelpCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			about := cmd.Root()
 			for _, name := range args {
-				next := subcommand(about, name)
+				next := argparse.Subcommand(about, name)
 				if next == nil {
 					return usageError{unknownCommand(about, name)}
 				}

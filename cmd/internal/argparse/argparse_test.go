@@ -1,7 +1,6 @@
-package main
+package argparse
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,12 +20,12 @@ func argsCommand() *cobra.Command {
 	f.Int("wait-timeout", 0, "")
 	f.String("reuse-backup", "", "")
 	f.Lookup("reuse-backup").NoOptDefVal = "link"
-	f.Lookup("reuse-backup").Annotations = map[string][]string{optionalValues: {"off", "link", "copy"}}
+	f.Lookup("reuse-backup").Annotations = map[string][]string{OptionalValues: {"off", "link", "copy"}}
 	root.AddCommand(backup)
 	return root
 }
 
-func TestExpandArgs(t *testing.T) {
+func TestExpand(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args, want []string
 		ambiguous  bool
@@ -48,9 +47,8 @@ func TestExpandArgs(t *testing.T) {
 		"short group with value":       {args: []string{"backup", "-wj", "4", "--im"}, want: []string{"backup", "-wj", "4", "--immediate-checkpoint"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, _, err := expandArgs(argsCommand(), tc.args)
-			var usage usageError
-			if errors.As(err, &usage) != tc.ambiguous {
+			got, _, err := Expand(argsCommand(), tc.args)
+			if (err != nil) != tc.ambiguous {
 				t.Fatalf("error %v, want ambiguous: %v", err, tc.ambiguous)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {

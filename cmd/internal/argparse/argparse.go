@@ -1,4 +1,12 @@
-package main
+// Package argparse gives cobra the habits of Python's argparse, which scripts that call Barman rely on: long options may be
+// shortened to any unambiguous prefix, and an option whose value may be left out takes the next word when that is one of
+// its values.
+//
+//	barman backup --imm --reuse-backup off main
+//	barman backup --immediate-checkpoint --reuse-backup=off main      what Expand makes of it
+//
+// It changes arguments before cobra sees them, and knows nothing of any command.
+package argparse
 
 import (
 	"fmt"
@@ -15,14 +23,11 @@ var abbreviations = map[string]string{
 	"job": "jobs",
 }
 
-// usageError is a mistake in the arguments: exit code 2.
-type usageError struct{ error }
-
-// expandArgs replaces abbreviated long options (--immediate) by their full names (--immediate-checkpoint), as far as
+// Expand replaces abbreviated long options (--immediate) by their full names (--immediate-checkpoint), as far as
 // they are unambiguous for the command that the arguments name, and joins an option whose value may be left out with
 // the value that follows it (--reuse-backup off). Everything after "--" stays as it is. It also returns the command, as
-// far as it got to know it.
-func expandArgs(root *cobra.Command, args []string) (out []string, cmd *cobra.Command, err error) {
+// far as it got to know it. The only error is an ambiguous prefix.
+func Expand(root *cobra.Command, args []string) (out []string, cmd *cobra.Command, err error) {
 	cmd = root
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
@@ -50,7 +55,7 @@ func expandArgs(root *cobra.Command, args []string) (out []string, cmd *cobra.Co
 			if flag.NoOptDefVal == "" {
 				i++
 				out = append(out, args[i])
-			} else if slices.Contains(flag.Annotations[optionalValues], args[i+1]) {
+			} else if slices.Contains(flag.Annotations[OptionalValues], args[i+1]) {
 				i++
 				out[len(out)-1] = full + "=" + args[i]
 			}
@@ -61,7 +66,7 @@ func expandArgs(root *cobra.Command, args []string) (out []string, cmd *cobra.Co
 				out = append(out, args[i])
 			}
 		default:
-			if sub := subcommand(cmd, arg); sub != nil {
+			if sub := Subcommand(cmd, arg); sub != nil {
 				cmd = sub
 			}
 			out = append(out, arg)
@@ -70,8 +75,8 @@ func expandArgs(root *cobra.Command, args []string) (out []string, cmd *cobra.Co
 	return out, cmd, nil
 }
 
-// optionalValues is the annotation of an option that may stand alone: the words that are its value when they follow.
-const optionalValues = "barman_optional_values"
+// OptionalValues is the annotation of an option that may stand alone: the words that are its value when they follow.
+const OptionalValues = "barman_optional_values"
 
 // findFlag returns the option that a name or prefix means, nil if there is none, or an error if there are several.
 func findFlag(cmd *cobra.Command, name string) (*pflag.Flag, error) {
@@ -107,7 +112,7 @@ func findFlag(cmd *cobra.Command, name string) (*pflag.Flag, error) {
 		names[i] = "--" + f.Name
 	}
 	slices.Sort(names)
-	return nil, usageError{fmt.Errorf("ambiguous option: --%s could match %s", name, strings.Join(names, ", "))}
+	return nil, fmt.Errorf("ambiguous option: --%s could match %s", name, strings.Join(names, ", "))
 }
 
 // takesValue tells whether the last letter of a group of short options expects the next argument as its value.
@@ -128,7 +133,8 @@ func takesValue(cmd *cobra.Command, group string) bool {
 	return false
 }
 
-func subcommand(cmd *cobra.Command, name string) *cobra.Command {
+// Subcommand returns the command directly below cmd that has a name or alias, or nil.
+func Subcommand(cmd *cobra.Command, name string) *cobra.Command {
 	for _, c := range cmd.Commands() {
 		if c.Name() == name || c.HasAlias(name) {
 			return c
