@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,7 +11,6 @@ import (
 	"github.com/barman-go/barman/core/archive"
 	"github.com/barman-go/barman/core/lock"
 	"github.com/barman-go/barman/core/postgres"
-	"github.com/barman-go/barman/core/wal"
 )
 
 func walCommands(a *app) []*cobra.Command {
@@ -88,103 +85,6 @@ func (s *server) putWAL(ctx context.Context) error {
 	}
 	err = p.Run(ctx, s.stdin)
 	if errors.Is(err, archive.ErrRefused) {
-		return errReported
-	}
-	return err
-}
-
-func newGetWALCommand(a *app) *cobra.Command {
-	var f struct {
-		output             string
-		partial, gzip, bz2 bool
-		extra, keep, test  bool
-		peek               int
-	}
-	cmd := &cobra.Command{
-		Use:   "get-wal [options] SERVER WAL",
-		Short: "Write a WAL file to standard output",
-		Long: `Write a WAL file, decoded, to standard output or into a directory. PostgreSQL's restore_command uses it, directly or through
-barman-wal-restore. Files that were not archived yet are found as well.
-
-Exit code 1: there is no such file; 3: the name is not that of a WAL file, or the output cannot be written.`,
-		Example: `  barman get-wal main 000000010000000000000003 > segment
-  barman get-wal --output-directory /tmp main 000000010000000000000003
-  barman get-wal --peek 10 main 000000010000000000000003`,
-		Args: usage(cobra.ExactArgs(2)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.oneServer(args[0], onlyEnabled)
-			if s == nil {
-				return err
-			}
-			if f.test {
-				a.out.Print("Ready to retrieve WAL files from the server %s", s.Name)
-				return nil
-			}
-			o := archive.GetOptions{Partial: f.partial, KeepCompression: f.keep}
-			switch {
-			case f.bz2:
-				o.Compression = "bzip2"
-			case f.gzip || f.extra:
-				o.Compression = "gzip"
-			}
-			if o.Compression != "" && f.keep {
-				a.out.Error("argument `%s` not allowed with argument `keep-compression`", o.Compression)
-				return errReported
-			}
-			return s.getWAL(cmd.Context(), args[1], o, f.output, f.peek)
-		},
-	}
-	fl := cmd.Flags()
-	fl.StringVarP(&f.output, "output-directory", "o", "", "write to a file of the WAL's name in `DIR`")
-	fl.BoolVarP(&f.partial, "partial", "P", false, "also look for a segment that is not complete")
-	fl.BoolVarP(&f.gzip, "gzip", "z", false, "compress the output with gzip")
-	fl.BoolVarP(&f.extra, "x", "x", false, "the same as --gzip")
-	_ = fl.MarkHidden("x")
-	fl.BoolVarP(&f.bz2, "bzip2", "j", false, "compress the output with bzip2")
-	fl.BoolVar(&f.keep, "keep-compression", false, "write the file as it is stored")
-	positive(fl, &f.peek, "peek", "p", "print the names of up to `N` files from WAL on that are there")
-	fl.BoolVarP(&f.test, "test", "t", false, "only say whether WAL would be handed out")
-	completeServers(a, cmd)
-	return cmd
-}
-
-// exitBadWAL is the exit code of get-wal for a bad name or output.
-const exitBadWAL = 3
-
-func (s *server) getWAL(ctx context.Context, text string, o archive.GetOptions, dir string, peek int) error {
-	suffix := ""
-	if host := sshHost(); host != "" {
-		suffix = fmt.Sprintf(" (SSH host: %s)", host)
-	}
-	name, err := wal.ParseFileName(text)
-	if err != nil {
-		s.out.Error("'%s' is not a valid wal file name%s", text, suffix)
-		s.out.SetExit(exitBadWAL)
-		return errReported
-	}
-	g := s.getter()
-	if peek > 0 {
-		names, err := g.Peek(name, peek)
-		for _, n := range names {
-			s.out.Print("%s", n)
-		}
-		return err
-	}
-	if dir == "" {
-		s.log.Info("sending WAL", "server", s.Name, "wal", text)
-		err = g.Send(ctx, name, o, s.stdout)
-	} else {
-		path := filepath.Join(dir, name.String())
-		s.out.Info("Sending WAL '%s' for server '%s' into '%s' file%s", name, s.Name, path, suffix)
-		err = g.SendFile(ctx, name, o, path)
-		if errors.As(err, new(*os.PathError)) && !errors.Is(err, archive.ErrNotFound) {
-			s.out.Error("Unable to open '%s' file%s: %s", path, suffix, err)
-			s.out.SetExit(exitBadWAL)
-			return errReported
-		}
-	}
-	if errors.Is(err, archive.ErrNotFound) {
-		s.out.Error("WAL file '%s' not found in server '%s'%s", text, s.Name, suffix)
 		return errReported
 	}
 	return err

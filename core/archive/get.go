@@ -36,6 +36,8 @@ type GetOptions struct {
 	Compression string
 	// KeepCompression hands the file out as it is stored.
 	KeepCompression bool
+	// KeepKnown hands the file out as it is stored when it is in one of catalog.KnownFormats, which every client decodes.
+	KeepKnown bool
 }
 
 // Find returns the path of a file: in the archive, or still waiting to be archived. The error is ErrNotFound.
@@ -80,23 +82,29 @@ const moves = 3
 // Send writes a file to w in the form wanted. A file that moves while it is being opened is found again; once the first
 // byte is written, an error means that what was written is not whole.
 func (g *Getter) Send(ctx context.Context, name wal.FileName, o GetOptions, w io.Writer) error {
+	f, err := g.openByName(ctx, name, o)
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	if _, err := io.Copy(w, f); err != nil {
+		return fmt.Errorf("send %s: %w", name, err)
+	}
+	return nil
+}
+
+// openByName finds a file and opens it in the form wanted.
+func (g *Getter) openByName(ctx context.Context, name wal.FileName, o GetOptions) (*os.File, error) {
 	for try := 1; ; try++ {
 		path, err := g.Find(name, o.Partial)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		f, err := g.open(ctx, path, o)
 		if errors.Is(err, fs.ErrNotExist) && try < moves {
 			continue
 		}
-		if err != nil {
-			return err
-		}
-		defer f.Close() //nolint:errcheck // read only
-		if _, err := io.Copy(w, f); err != nil {
-			return fmt.Errorf("send %s: %w", name, err)
-		}
-		return nil
+		return f, err
 	}
 }
 
@@ -136,7 +144,8 @@ func (g *Getter) open(ctx context.Context, path string, o GetOptions) (*os.File,
 	if err != nil {
 		return nil, err
 	}
-	if stored == o.Compression || stored != "" && catalog.SameFormat(stored, o.Compression) {
+	known := o.KeepKnown && catalog.IdentifyFormat(head) != ""
+	if known || stored == o.Compression || stored != "" && catalog.SameFormat(stored, o.Compression) {
 		return os.Open(path)
 	}
 	return g.convert(ctx, path, stored, o.Compression)
@@ -172,39 +181,51 @@ func openAndForget(path string, remove func()) (*os.File, error) {
 	return os.Open(path)
 }
 
-// Peek returns the names of up to n consecutive files that are there, beginning with name. The segment size is not known
-// here: when the next name of a log is missing, the first name of the next log is tried if the log may have ended.
+// Peek returns the names of up to n consecutive files that are there, beginning with name.
 func (g *Getter) Peek(name wal.FileName, n int) ([]string, error) {
 	var found []string
-	seg, ok := name.Segment()
-	if !ok || name.Kind() != wal.KindSegment {
-		ok, err := g.exists(name)
-		if ok {
-			found = append(found, name.String())
-		}
-		return found, err
-	}
-	for len(found) < n {
-		current, err := wal.ParseFileName(seg.String())
+	for next, err := range g.consecutive(name) {
 		if err != nil {
 			return found, err
 		}
-		ok, err := g.exists(current)
-		if err != nil {
-			return found, err
-		}
-		switch {
-		case ok:
-			found = append(found, current.String())
-			seg.Seg++
-		case len(found) > 0 && seg.Seg > 0 && bits.OnesCount32(seg.Seg) == 1:
-			// A power of two may be the number of segments in a log.
-			seg = wal.Segment{Timeline: seg.Timeline, Log: seg.Log + 1}
-		default:
-			return found, nil
+		if found = append(found, next.String()); len(found) == n {
+			break
 		}
 	}
 	return found, nil
+}
+
+// consecutive yields the files from name on that are there, without a gap; a name that is no segment's has none after it. The
+// segment size is not known here: when the next name of a log is missing, the first name of the next log is tried if the log may
+// have ended. Each file is looked for when it is its turn.
+func (g *Getter) consecutive(name wal.FileName) iter.Seq2[wal.FileName, error] {
+	return func(yield func(wal.FileName, error) bool) {
+		seg, ok := name.Segment()
+		hasNext := ok && name.Kind() == wal.KindSegment
+		for first := true; ; {
+			ok, err := g.exists(name)
+			switch {
+			case err != nil:
+				yield(name, err)
+				return
+			case ok:
+				if !yield(name, nil) || !hasNext {
+					return
+				}
+				first = false
+				seg.Seg++
+			case !first && seg.Seg > 0 && bits.OnesCount32(seg.Seg) == 1:
+				// A power of two may be the number of segments in a log.
+				seg = wal.Segment{Timeline: seg.Timeline, Log: seg.Log + 1}
+			default:
+				return
+			}
+			if name, err = wal.ParseFileName(seg.String()); err != nil {
+				yield(name, err)
+				return
+			}
+		}
+	}
 }
 
 func (g *Getter) exists(name wal.FileName) (bool, error) {
