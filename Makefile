@@ -9,7 +9,7 @@ TOOL     := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 # LIBEXECDIR is where an installed barman finds the plugins of its own build; empty means plugins/ beside the executable.
 LIBEXECDIR ?=
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.libexecDir=$(LIBEXECDIR)
-COMMANDS := $(notdir $(wildcard cmd/*))
+COMMANDS := $(filter-out internal,$(notdir $(wildcard cmd/*)))
 PLUGINS  := $(foreach t,transfer compress hooks,$(addprefix $(t)/,$(filter-out internal,$(notdir $(wildcard plugins/$(t)/*)))))
 
 export CGO_ENABLED ?= 0
@@ -61,8 +61,10 @@ install: build ## Install into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXEC)/plugins $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 0755 $(addprefix bin/,$(COMMANDS)) $(DESTDIR)$(BINDIR)
 	install -m 0755 bin/plugins/* $(DESTDIR)$(LIBEXEC)/plugins
-	$(GO) run -tags man ./cmd/barman man $(DESTDIR)$(PREFIX)/share/man/man1
-	bin/barman completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/barman
+	for c in $(COMMANDS); do \
+		$(GO) run -tags man ./cmd/$$c man $(DESTDIR)$(PREFIX)/share/man/man1 && \
+		$(GO) run -tags man ./cmd/$$c completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$c || exit 1; \
+	done
 
 clean: ## Remove what was built
 	rm -rf bin
