@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/barman-go/barman/core/fsx"
+	"github.com/barman-go/barman/core/wal"
+)
+
+// maxIdle is how long a prefetcher stays when PostgreSQL asks for nothing.
+const maxIdle = 30 * time.Second
+
+// prefetchLock is the descriptor of the spool's lock, which the request that starts a prefetcher hands over.
+const prefetchLock = 3
+
+// prefetcher keeps the spool filled: with the segments that follow the one that PostgreSQL got last, at most o.parallel of them.
+type prefetcher struct {
+	*spool
+	o *options
+}
+
+// outcome says why a session with the backup host is over.
+type outcome int
+
+const (
+	// again: there is more to do, here or at another place of the log.
+	again outcome = iota
+	// archiveEnds: the next segment is not there.
+	archiveEnds
+	// gap: the other side goes on with another segment than the next one.
+	gap
+	// idle: PostgreSQL has not asked for anything for a while.
+	idle
+	// unsupported: the other side knows no get-wal --tar.
+	unsupported
+)
+
+// prefetch is the process in the background. It has no streams; what goes wrong is left in the spool for the next request.
+func prefetch(ctx context.Context, o *options) error {
+	s, err := openSpool(o)
+	if err != nil || s == nil {
+		return err
+	}
+	// It is ours until this process ends, and nobody else's: an ssh that stays in the background must not keep it.
+	if err := unix.Flock(prefetchLock, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return fmt.Errorf("lock handed over by the request: %w", err)
+	}
+	unix.CloseOnExec(prefetchLock)
+	s.sweep()
+	for _, note := range []string{"end", "problem"} {
+		_ = os.Remove(s.path(note))
+	}
+	p := &prefetcher{s, o}
+	ended, err := p.run(ctx)
+	_ = os.Remove(s.path("fetching"))
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		_ = s.replace("problem", err.Error())
+	case ended == archiveEnds || ended == gap:
+		next, _ := p.missing(p.wanted())
+		_ = s.write("end", next)
+	}
+	return err
+}
+
+// run fetches until there is nothing to do any more.
+func (p *prefetcher) run(ctx context.Context) (outcome, error) {
+	session := p.stream
+	for {
+		wanted := p.wanted()
+		if wanted.count == 0 {
+			return idle, nil // never asked for anything, or the note is gone
+		}
+		p.prune(wanted.after(p.o.parallel))
+		next, room := p.missing(wanted)
+		if !room {
+			if ended, err := p.waitForRoom(ctx, next); err != nil || ended == idle {
+				return ended, err
+			}
+			continue
+		}
+		ended, err := session(ctx, next)
+		switch {
+		case err != nil:
+			return ended, err
+		case ended == unsupported:
+			session = p.oneByOne
+		case ended != again:
+			return ended, nil
+		}
+	}
+}
+
+// missing are the segments that the spool lacks, from the first one on. room is false when it is full; then they are the segment
+// after the last one.
+func (p *prefetcher) missing(wanted stretch) (next stretch, room bool) {
+	ready := map[wal.Segment]bool{}
+	for _, e := range p.entries() {
+		seg, _ := e.name.Segment()
+		ready[seg] = true
+	}
+	next = wanted.after(p.o.parallel)
+	for next.count > 0 && ready[next.first] {
+		next.first = next.first.Next(next.size)
+		next.count--
+	}
+	return next, next.count > 0
+}
+
+// waitForRoom waits until PostgreSQL has come close enough to a segment for it to be put into the spool. The outcome is again when
+// that is so, or when PostgreSQL is elsewhere.
+func (p *prefetcher) waitForRoom(ctx context.Context, next stretch) (outcome, error) {
+	last, since := p.wanted(), time.Now()
+	for pause := poll; ; pause = min(pause+pause/4, 100*time.Millisecond) {
+		wanted := p.wanted()
+		if wanted != last {
+			last, since, pause = wanted, time.Now(), poll
+		}
+		name, err := wal.ParseFileName(next.first.String())
+		if err != nil {
+			return again, err
+		}
+		ahead := wanted.after(p.o.parallel + 1)
+		if !ahead.has(name) || ahead.first.Number(next.size)+ahead.count-1 > next.first.Number(next.size) {
+			return again, nil
+		}
+		if time.Since(since) > maxIdle {
+			return idle, nil
+		}
+		select {
+		case <-ctx.Done():
+			return again, context.Cause(ctx)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// keep verifies a temporary file of the spool and gives it its place.
+func (p *prefetcher) keep(temp string, name wal.FileName) error {
+	found, err := verify(temp, name, false)
+	if err != nil {
+		return err
+	}
+	return p.add(temp, name, found)
+}
+
+// temp makes a temporary file of the spool for a segment.
+func (p *prefetcher) temp(seg wal.Segment) (wal.FileName, *os.File, error) {
+	name, err := wal.ParseFileName(seg.String())
+	if err != nil {
+		return name, nil, err
+	}
+	f, err := fsx.CreateTemp(p.path(name.String()), 0o600)
+	return name, f, err
+}
+
+// drop removes a temporary file; one that has got its place has no such name any more.
+func drop(temp string) { _ = os.Remove(temp) }
