@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/barman-go/barman/core/wal"
 )
@@ -92,6 +95,9 @@ func (s *session) begin(ctx context.Context) (position, error) {
 	if !found {
 		return s.serverPosition(ctx)
 	}
+	if err := s.ownWAL(last); err != nil {
+		return position{}, final{err}
+	}
 	if last.segment.Timeline > s.identity.Timeline {
 		return position{}, finalf("WAL of timeline %d was received before, but the server is on timeline %d: is it an older copy of the "+
 			"cluster? To go on with its WAL, execute 'barman receive-wal --reset %s' and take a new backup",
@@ -101,6 +107,36 @@ func (s *session) begin(ctx context.Context) (position, error) {
 		last.segment = last.segment.Next(size)
 	}
 	return positionOf(last.segment, size), nil
+}
+
+// ownWAL looks whether the WAL that was received before is of this cluster.
+func (s *session) ownWAL(last entry) error {
+	name := last.segment.String()
+	if last.partial {
+		name = wal.PartialName(last.segment)
+	}
+	file, err := os.Open(filepath.Join(s.Dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // archived in this moment
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close() //nolint:errcheck // only read
+	page := make([]byte, wal.PageHeaderSize)
+	n, err := file.ReadAt(page, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	header, err := wal.DecodePageHeader(page[:n])
+	if err != nil {
+		return nil //nolint:nilerr // no WAL was written yet, or what was is written again
+	}
+	if header.SystemID != s.identity.SystemID {
+		return fmt.Errorf("%s in %s is of the cluster with system identifier %s, the server of streaming_conninfo is %s: "+
+			"correct the connection string, or move the files of the other cluster away", name, s.Dir, header.SystemID, s.identity.SystemID)
+	}
+	return nil
 }
 
 // serverPosition is where the server has WAL for a client that has none.

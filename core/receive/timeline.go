@@ -53,10 +53,7 @@ func (s *session) timeline(ctx context.Context, at position) (next position, err
 		w.Close()
 		return next, err
 	}
-	s.connected(at.lsn, at.timeline)
-	s.pulse.streaming(at, s.expect.SegmentSize)
-	s.handOver()
-	err = t.receive()
+	err = t.receive(at)
 	if err != nil {
 		err = t.part(ctx, err)
 		w.Close()
@@ -78,12 +75,22 @@ func (t *stream) open(at position) error {
 }
 
 // receive runs until the timeline ends, which is no error.
-func (t *stream) receive() error {
+func (t *stream) receive(at position) error {
+	// The server answers to this also when it has no WAL to send. A refusal may come as late as this answer.
 	now := t.Now()
-	for !t.batch.Ended {
+	if err := t.tell(now, true); err != nil {
+		return err
+	}
+	for flows := false; !t.batch.Ended; {
 		t.schedule(now)
 		if err := t.wal.Receive(t.wake, &t.batch); err != nil {
 			return err
+		}
+		if !flows && (t.batch.ServerEnd != 0 || t.batch.Ended) {
+			flows = true
+			t.connected(at.lsn, at.timeline)
+			t.pulse.streaming(at, t.expect.SegmentSize)
+			t.handOver()
 		}
 		if err := t.store(t.batch.Parts); err != nil {
 			return final{err}

@@ -77,11 +77,11 @@ type WALRange struct {
 	Newest time.Time
 }
 
-// WALFile is a file of the archive and the name under which it is restored.
+// WALFile is a file that Barman has and the name under which it is restored.
 type WALFile struct {
-	// Name is the name at the destination, Path the archived file.
+	// Name is the name at the destination, Path the archived file, or one that was received and is not archived yet.
 	Name, Path string
-	// Partial tells that the archive has it as NAME.partial.
+	// Partial tells that it was found as NAME.partial.
 	Partial bool
 }
 

@@ -158,6 +158,9 @@ func (r *Restorer) planWAL(ctx context.Context, o *Options, p *Plan) error {
 	if err != nil {
 		return fmt.Errorf("WAL archive of server %s: %w", r.Server, err)
 	}
+	if err := archived.readStreaming(ctx, r.Catalog.Layout.Streaming, temp, from, r.WAL); err != nil {
+		return fmt.Errorf("streaming directory of server %s: %w", r.Server, err)
+	}
 	chosen, problem := chooseRoute(p.Target, p.Backup, o.StandbyMode, usesSettings(p.Target, o.GetWAL, o.StandbyMode), archived)
 	if problem != nil {
 		p.Problems = append(p.Problems, *problem)

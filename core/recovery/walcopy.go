@@ -87,7 +87,13 @@ func (r *restore) decodeAll(ctx context.Context, files []WALFile, dir string, st
 	for range max(r.options.Workers, 1) {
 		wg.Go(func() {
 			for f := range queue {
-				if err := r.placeWAL(ctx, f, dir, status, link); err != nil {
+				err := fs.ErrNotExist
+				for _, f.Path = range r.places(f) {
+					if err = r.placeWAL(ctx, f, dir, status, link); !errors.Is(err, fs.ErrNotExist) {
+						break
+					}
+				}
+				if err != nil {
 					cancel(fmt.Errorf("WAL file %s: %w", f.Path, err))
 				}
 			}
@@ -113,6 +119,8 @@ func (r *restore) placeWAL(ctx context.Context, f WALFile, dir string, status, l
 	if err := os.Remove(dest); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	// What lies in the streaming directory may be gone before the link is followed.
+	link = link && filepath.Dir(f.Path) != r.Catalog.Layout.Streaming
 	format, err := r.WAL.FormatOf(ctx, f.Path)
 	switch {
 	case err != nil:
