@@ -98,8 +98,7 @@ func (s *server) keepReceiving(keepDescriptors bool) error {
 		return err
 	}
 	s.out.Info("Starting streaming archiver for server %s", s.Name)
-	// No context: it would end the process.
-	receiver := exec.Command(executable(), "-c", s.cfg.Path, "-q", "receive-wal", s.Name)
+	receiver := exec.Command(executable(), "-c", s.cfg.Path, "-q", "receive-wal", s.Name) //nolint:forbidigo // this process is to be left behind
 	receiver.Args[0] = os.Args[0]
 	receiver.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if keepDescriptors {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -113,4 +114,54 @@ func TestStreamingFromTheFirstStartToTheLastStop(t *testing.T) {
 	}
 	host.Must(t, "receive-wal", "--drop-slot", "main")
 	host.Refused(t, 1, []string{"Replication slot 'barman' does not exist"}, "receive-wal", "--drop-slot", "main")
+}
+
+// TestCronKeepsAReceiverAlive kills the receiver, which check and status notice, and cron starts the next; where streaming is switched
+// off, cron stops it.
+func TestCronKeepsAReceiverAlive(t *testing.T) {
+	host, primary := streamed(t, nil)
+	host.Must(t, "switch-wal", "--force", "--archive", "main")
+	if out := host.Must(t, "status", "main"); !strings.Contains(out, "WAL receiver: process ") || !strings.Contains(out, "streaming since") {
+		t.Errorf("status says\n%s", out)
+	}
+	if out := host.Must(t, "show-servers", "main"); !strings.Contains(out, "streaming_archiver_name: barman_receive_wal") {
+		t.Errorf("show-servers says\n%s", out)
+	}
+	first := waitStreaming(t, host)
+	if err := syscall.Kill(first.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := primary.WaitSQL(t.Context(), "SELECT active FROM pg_replication_slots", "f"); err != nil {
+		t.Fatal(err)
+	}
+	host.Refused(t, 1, []string{"receive-wal running: FAILED", "slot 'barman' not active: is 'receive-wal' running?"}, "check", "main")
+	if out := host.Must(t, "status", "main"); !strings.Contains(out, "WAL receiver: not running") {
+		t.Errorf("status says\n%s", out)
+	}
+	if out := host.Must(t, "cron"); !strings.Contains(out, "Starting streaming archiver for server main") {
+		t.Errorf("cron said\n%s", out)
+	}
+	second := waitBeat(t, host, func(b receive.Heartbeat) bool { return b.PID != first.PID && b.Phase == receive.Streaming })
+	host.Must(t, "check", "main")
+	if out := host.Must(t, "cron"); strings.Contains(out, "Starting streaming archiver") {
+		t.Errorf("cron starts a second receiver:\n%s", out)
+	}
+
+	// A server that is gone is not OK either, although the process lives.
+	if err := primary.Stop(lab.Fast); err != nil {
+		t.Fatal(err)
+	}
+	waitBeat(t, host, func(b receive.Heartbeat) bool { return b.Phase == receive.Connecting && b.Error != "" })
+	host.Refused(t, 1, []string{"receive-wal running: FAILED (not connected since"}, "check", "main")
+	if err := primary.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if beat := waitStreaming(t, host); beat.PID != second.PID {
+		t.Errorf("another process receives now: %+v", beat)
+	}
+
+	host.Configure(t, backuphost.Server("main", streamingServer(primary, map[string]any{"streaming_archiver": false, "archiver": true})))
+	host.Must(t, "cron")
+	waitBeat(t, host, func(b receive.Heartbeat) bool { return b.PID == second.PID && b.Phase == receive.Stopped })
+	host.Refused(t, 1, []string{"streaming_archiver option set to 'off'"}, "receive-wal", "main")
 }
