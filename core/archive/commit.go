@@ -34,6 +34,9 @@ func (r *run) file(ctx context.Context, files []*filing) error {
 		}
 	}
 	if err := batch.SyncFiles(ctx); err != nil {
+		return errors.Join(err, redirtySources(files))
+	}
+	if err := r.forgetDamaged(ctx, files); err != nil {
 		return err
 	}
 	records, err := r.records(ctx, files)
@@ -55,6 +58,18 @@ func (r *run) file(ctx context.Context, files []*filing) error {
 		}
 	}
 	return batch.SyncDirs(ctx)
+}
+
+// redirtySources is for after a failed fsync: the next run will link the same files again, and must not take the fsync that it makes for a
+// success if the kernel has given up the pages.
+func redirtySources(files []*filing) error {
+	var errs []error
+	for _, f := range files {
+		if f.linked {
+			errs = append(errs, fsx.Redirty(f.path))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // publish gives the new files their names, durably. Nobody else files WAL of this server while the lock is held; a file
@@ -79,6 +94,22 @@ func (r *run) publish(ctx context.Context, files []*filing, batch *fsx.Batch) er
 		batch.Dir(filepath.Dir(f.dest))
 	}
 	return batch.SyncDirs(ctx)
+}
+
+// forgetDamaged takes the lines of damaged files out of the index; the files that replace them get lines of their own. A run that stops in
+// between is made good by the next one, for the source is still there.
+func (r *run) forgetDamaged(ctx context.Context, files []*filing) error {
+	damaged := map[string]bool{}
+	for _, f := range files {
+		if f.verdict == replaceIt {
+			damaged[f.name.String()] = true
+		}
+	}
+	if len(damaged) == 0 {
+		return nil
+	}
+	_, _, err := r.Index.Rewrite(ctx, func(line *catalog.WALLine) bool { return !damaged[line.Name] })
+	return err
 }
 
 // records are the lines that the files add to the index. A file that was there already gets one if a crash kept it out.

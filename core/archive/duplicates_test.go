@@ -111,6 +111,9 @@ func TestArchiveWALReplacesADamagedArchivedFile(t *testing.T) {
 				t.Errorf("summary %+v, want one that replaced", sum)
 			}
 			s.wantGet(a.Codecs, seg1, content)
+			if lines := s.indexed(); len(lines) != 1 {
+				t.Errorf("the index has %q, want one line", lines)
+			}
 			s.wantTree(s.layout.Incoming)
 			s.wantTree(s.layout.Errors, seg1+".20261122T084700Z.duplicate")
 		})

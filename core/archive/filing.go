@@ -29,6 +29,8 @@ type filing struct {
 	reason  error
 	// temp is what will lie in wals/, beside dest; empty when there is nothing to file, or it has its name.
 	temp string
+	// linked means that temp is another name of the source, not a copy.
+	linked bool
 	// stored is the size of the file in wals/, compression its format.
 	stored      int64
 	compression string

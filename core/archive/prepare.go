@@ -148,6 +148,7 @@ func (r *run) encode(ctx context.Context, f *filing) error {
 	f.stored, f.compression = f.size, f.format
 	// On one file system a second name is enough, and costs nothing.
 	if os.Link(f.path, f.temp) == nil {
+		f.linked = true
 		return nil
 	}
 	return fsx.CopyFile(f.path, f.temp, fsx.CopyOptions{Context: ctx})

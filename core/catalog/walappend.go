@@ -9,8 +9,8 @@ import (
 	"github.com/barman-go/barman/core/fsx"
 )
 
-// Append adds records in the given order, durably, in one write and one fsync. When it returns an error, some of them
-// may be in the index.
+// Append adds records in the given order, durably, in one write and one fsync. When it returns an error, none of them is in the index,
+// unless taking them back failed too.
 //
 // publish, if not nil, runs first with the lock held: it renames the files into the archive and makes that durable,
 // so that no other process sees a file without its line for long. When it fails, nothing is appended.
@@ -45,10 +45,18 @@ func appendLines(f *os.File, lines []byte) error {
 	if err := mendTail(f); err != nil {
 		return err
 	}
-	if _, err := f.Write(lines); err != nil {
+	before, err := f.Stat()
+	if err != nil {
 		return err
 	}
-	return fsx.Sync(f)
+	if _, err = f.Write(lines); err == nil {
+		err = fsx.Sync(f)
+	}
+	if err != nil {
+		// Taken back: lines that can be read and are not on the disk would keep the next run from writing them.
+		return errors.Join(err, f.Truncate(before.Size()))
+	}
+	return nil
 }
 
 // mendTail prepares an index whose last line has no line break, which a crash in the middle of an append leaves.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -328,5 +329,27 @@ func TestSweepRemovesOnlyLeftovers(t *testing.T) {
 	}
 	if removed, err := Sweep(filepath.Join(dir, "none"), AnyTemp); err != nil || removed != nil {
 		t.Errorf("missing directory: %v, %v", removed, err)
+	}
+}
+
+func TestRedirtyChangesNothingThatCanBeSeen(t *testing.T) {
+	at := time.Unix(1735725600, 500000000)
+	for _, size := range []int{0, 1, 1 << 20, 1<<20 + 7, 3 << 20} {
+		content := strings.Repeat("0123456789abcdef", size/16+1)[:size]
+		path := write(t, filepath.Join(t.TempDir(), "f"), content)
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Fatal(err)
+		}
+		if err := Redirty(path); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		if err != nil || string(got) != content {
+			t.Errorf("%d bytes: %d afterwards, %v", size, len(got), err)
+		}
+		info, err := os.Stat(path)
+		if err != nil || !info.ModTime().Equal(at) {
+			t.Errorf("the time is %v, %v", info.ModTime(), err)
+		}
 	}
 }
