@@ -332,6 +332,32 @@ func TestSweepRemovesOnlyLeftovers(t *testing.T) {
 	}
 }
 
+func TestMkdirAllCompletesWhatAKilledOneBegan(t *testing.T) {
+	mode := func(path string) os.FileMode {
+		t.Helper()
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Mode()
+	}
+	begun, shared := filepath.Join(t.TempDir(), "begun"), filepath.Join(t.TempDir(), "shared")
+	for path, bits := range map[string]os.FileMode{begun: 0o750 | os.ModeSticky, shared: 0o777 | os.ModeSticky} {
+		if err := errors.Join(os.Mkdir(path, 0o700), os.Chmod(path, bits), MkdirAll(filepath.Join(path, "sub"), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		if got := mode(filepath.Join(path, "sub")); got&os.ModeSticky != 0 {
+			t.Errorf("%s/sub has mode %v", path, got)
+		}
+	}
+	if got := mode(begun); got != os.ModeDir|0o750 {
+		t.Errorf("the mark is still there: %v", got)
+	}
+	if got := mode(shared); got != os.ModeDir|os.ModeSticky|0o777 {
+		t.Errorf("a directory for everybody was changed to %v", got)
+	}
+}
+
 func TestRedirtyChangesNothingThatCanBeSeen(t *testing.T) {
 	at := time.Unix(1735725600, 500000000)
 	for _, size := range []int{0, 1, 1 << 20, 1<<20 + 7, 3 << 20} {

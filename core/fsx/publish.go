@@ -112,28 +112,3 @@ func Remove(path string) error {
 	}
 	return err
 }
-
-// MkdirAll is os.MkdirAll, durably: every directory that it creates is recorded in its parent before the call
-// returns. The mode is subject to the umask. Existing directories are not touched.
-func MkdirAll(dir string, mode fs.FileMode) error {
-	dir = filepath.Clean(dir)
-	info, err := os.Stat(dir)
-	switch {
-	case err == nil && info.IsDir():
-		return nil
-	case err == nil:
-		return &fs.PathError{Op: "mkdir", Path: dir, Err: unix.ENOTDIR}
-	case !errors.Is(err, fs.ErrNotExist):
-		return wrap("stat", dir, err)
-	}
-	parent := filepath.Dir(dir)
-	if err := MkdirAll(parent, mode); err != nil {
-		return err
-	}
-	// Another process may create it at the same moment; both make it durable, because neither knows how far the other
-	// is.
-	if err := os.Mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
-		return wrap("mkdir", dir, err)
-	}
-	return SyncDir(parent)
-}
