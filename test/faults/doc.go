@@ -1,7 +1,11 @@
-// Package faults kills things.
+// Package faults kills things, fails disks, and takes the power away.
 //
 //	kill_test.go       kill -9 of barman, of its plugin, and of rsync or pg_basebackup, at random moments of backup and archive-wal
 //	durable_test.go    the order of system calls: what is acknowledged was synced before
+//	powerloss_test.go  a loss of power after every step of put-wal, archive-wal and others, also after a kill
+//	diskerrors_test.go EIO and ENOSPC at any step
+//	disk_test.go       the host whose disk does that (internal/faultfs), and its WAL
+//	witness_test.go    what was acknowledged, and whether it can be found on a disk that lost its power (internal/powerloss)
 //	processes_test.go  finding victims and survivors in /proc
 //
 // The random seed is printed; BARMAN_TEST_SEED repeats a run as far as the machine's timing allows.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -85,15 +84,7 @@ func rounds() []round {
 // TestKill9LosesNothing kills barman, its plugins and its tools, thirty times, at random moments, while the server works. Each time:
 // nothing of ours remains, nothing acknowledged is lost, no lock is stuck, no backup is falsely DONE, and cron and backup work.
 func TestKill9LosesNothing(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("BARMAN_TEST_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("repeat with BARMAN_TEST_SEED=%d", seed)
-	s := newScene(t, seed)
+	s := newScene(t, newRandom(t))
 	all := rounds()
 	if len(all) != 30 {
 		t.Fatalf("%d rounds", len(all))
@@ -121,10 +112,10 @@ type scene struct {
 	seen map[string]bool
 }
 
-func newScene(t *testing.T, seed uint64) *scene {
+func newScene(t *testing.T, random *rand.Rand) *scene {
 	host := backuphost.New(t)
 	ownPrograms(t, host)
-	s := &scene{host: host, random: rand.New(rand.NewPCG(seed, 0)), seen: map[string]bool{}}
+	s := &scene{host: host, random: random, seen: map[string]bool{}}
 	s.primary = lab.StartCluster(t, lab.ClusterOptions{ArchiveCommand: host.ArchiveCommand(t, "main"), WALSegmentSizeMB: 1})
 	s.ssh = strings.Join(lab.StartSSHD(t).Command(s.primary.Owner, s.primary.Owner), " ")
 	s.configure(t, "local-rsync", "gzip")
