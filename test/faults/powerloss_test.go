@@ -17,6 +17,7 @@ import (
 
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/fsx"
+	"github.com/barman-go/barman/core/wal"
 	"github.com/barman-go/barman/test/faults/internal/faultfs"
 	"github.com/barman-go/barman/test/faults/internal/powerloss"
 )
@@ -187,7 +188,7 @@ func checkIndex(t *testing.T, layout catalog.Layout) {
 func checkNoTemps(t *testing.T, dir string) {
 	t.Helper()
 	for path := range regularFiles(t, dir) {
-		if strings.HasPrefix(filepath.Base(path), ".") || strings.HasSuffix(path, ".tmp") {
+		if strings.HasSuffix(path, fsx.TempSuffix) {
 			t.Errorf("%s is left", path)
 		}
 	}
@@ -248,6 +249,35 @@ func TestBadOrderIsFound(t *testing.T) {
 				t.Errorf("the witness says %v, want %q", err, want)
 			}
 		})
+	}
+}
+
+// TestAFlushThatWasNoneIsFound is the same for what a receiver says.
+func TestAFlushThatWasNoneIsFound(t *testing.T) {
+	s := newSite(t, "none")
+	first, err := wal.ParseSegment(seg1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := s.Layout("main").Streaming
+	partial := filepath.Join(dir, seg1+".partial")
+	if err := errors.Join(fsx.MkdirAll(dir, 0o755), os.WriteFile(partial, s.truth[seg1][:1000], 0o644), fsx.SyncDir(dir)); err != nil {
+		t.Fatal(err)
+	}
+	mark := func(size int) error {
+		s.disk.Mark(flushed(first.StartLSN(segmentSize) + wal.LSN(size)))
+		w := newWALWitness(s.truth)
+		w.received = first
+		return w.replay(s.disk.Base(), s.disk.Log())
+	}
+	if err := fsx.SyncFile(partial); err != nil {
+		t.Fatal(err)
+	}
+	if err := mark(1000); err != nil {
+		t.Error(err)
+	}
+	if err := mark(1001); err == nil || !strings.Contains(err.Error(), "does not reach to") {
+		t.Errorf("the witness says %v", err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/wal"
 	"github.com/barman-go/barman/test/faults/internal/faultfs"
 	"github.com/barman-go/barman/test/faults/internal/powerloss"
 )
@@ -20,8 +21,12 @@ type walWitness struct {
 	truth map[string][]byte
 	// promised are the files that were acknowledged; rotten those whose file in the archive was spoilt, not by barman.
 	promised, rotten map[string]bool
+	// received is the first segment that a receiver has, and position what it has told to be flushed; of the last segment only what comes
+	// before that is promised.
+	received wal.Segment
+	position wal.LSN
 	// compared and indexes remember contents that were looked at.
-	compared map[comparison]bool
+	compared map[comparison]int
 	indexes  map[powerloss.ContentID]map[string]bool
 }
 
@@ -32,7 +37,7 @@ type comparison struct {
 
 func newWALWitness(truth map[string][]byte) *walWitness {
 	return &walWitness{
-		truth: truth, promised: map[string]bool{}, rotten: map[string]bool{}, compared: map[comparison]bool{}, indexes: map[powerloss.ContentID]map[string]bool{},
+		truth: truth, promised: map[string]bool{}, rotten: map[string]bool{}, compared: map[comparison]int{}, indexes: map[powerloss.ContentID]map[string]bool{},
 	}
 }
 
@@ -79,6 +84,8 @@ func (w *walWitness) see(op faultfs.Op) {
 	switch note := op.Note.(type) {
 	case acknowledged:
 		w.promised[string(note)] = true
+	case flushed:
+		w.flushed(wal.LSN(note))
 	case forgotten:
 		delete(w.promised, string(note))
 		w.rotten[string(note)] = true
@@ -89,26 +96,46 @@ func (w *walWitness) see(op faultfs.Op) {
 	}
 }
 
+// flushed promises all WAL before a position.
+func (w *walWitness) flushed(lsn wal.LSN) {
+	w.position = max(w.position, lsn)
+	for segment := w.received; segment.EndLSN(segmentSize) <= w.position; segment = segment.Next(segmentSize) {
+		w.promised[segment.String()] = true
+	}
+}
+
 // check looks for what was promised: each file is whole in the archive, and in the index; or it waits, whole, to be archived. And no name
 // in the archive stands for a file that is not whole, for a restore would take it.
 func (w *walWitness) check(s *powerloss.State) error {
 	archived, waiting := map[string]bool{}, map[string]bool{}
 	var index map[string]bool
+	last, lastSize := wal.SegmentForLSN(1, w.position, segmentSize).String(), int(w.position.Offset(segmentSize))
 	for file, content := range s.Files() {
-		name := path.Base(file)
-		_, known := w.truth[name]
+		name, partial := strings.CutSuffix(path.Base(file), ".partial")
+		truth, known := w.truth[name]
 		switch {
 		case file == "main/wals/main-xlog.db":
 			index = w.index(content)
-		case !known:
+			continue
+		case !known || strings.HasPrefix(file, "main/errors/"):
+			continue
+		}
+		matching := w.matching(name, content)
+		if name == last && matching >= lastSize {
+			lastSize = 0 // found
+		}
+		whole := matching == len(truth)
+		switch {
 		case !strings.HasPrefix(file, "main/wals/"):
-			if !strings.HasPrefix(file, "main/errors/") && w.isWhole(name, content) {
-				waiting[name] = true
-			}
-		case w.isWhole(name, content):
+			waiting[name] = waiting[name] || whole
+		case partial:
+		case whole:
 			archived[name] = true
 		case w.promised[name] && !w.rotten[name]:
 			return fmt.Errorf("%s is not what was archived", file)
+		}
+		if w.position != 0 && !partial && !whole {
+			return fmt.Errorf("%s has the name of a complete segment, and is none", file)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.promised)) {
@@ -120,18 +147,28 @@ func (w *walWitness) check(s *powerloss.State) error {
 			return fmt.Errorf("%s is lost", name)
 		}
 	}
+	if lastSize > 0 {
+		return fmt.Errorf("%s does not reach to %s, which was flushed", last, w.position)
+	}
 	return nil
 }
 
-// isWhole tells whether a content, decoded, is that of a file.
-func (w *walWitness) isWhole(name string, c powerloss.Content) bool {
+// matching is the number of bytes with which a content, decoded, begins as a file does; −1 when it is longer.
+func (w *walWitness) matching(name string, c powerloss.Content) int {
 	key := comparison{c.ID, name}
-	whole, done := w.compared[key]
-	if !done {
-		whole = bytes.Equal(plain(c.Bytes()), w.truth[name])
-		w.compared[key] = whole
+	n, done := w.compared[key]
+	if done {
+		return n
 	}
-	return whole
+	content, truth := plain(c.Bytes()), w.truth[name]
+	for n = 0; n < min(len(content), len(truth)) && content[n] == truth[n]; {
+		n++
+	}
+	if len(content) > len(truth) {
+		n = -1
+	}
+	w.compared[key] = n
+	return n
 }
 
 func plain(content []byte) []byte {
