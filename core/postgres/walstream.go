@@ -23,6 +23,8 @@ const (
 	streamBuffer = 256 << 10
 	// sendTimeout is how long a status update may take. It is tiny, so this is a dead connection.
 	sendTimeout = 10 * time.Second
+	// restBytes is what may gather during a Rest without waking anybody.
+	restBytes = 128 << 10
 	// goodbyeTimeout is how long Close waits for the server.
 	goodbyeTimeout = time.Second
 )
@@ -44,6 +46,8 @@ type WALStream struct {
 	socket   net.Conn
 	// waiting asks the kernel whether there is more to read; nil for a plain socket, where a short read says it.
 	waiting func() bool
+	// tcp is the descriptor of a TCP connection, also of an encrypted one.
+	tcp     syscall.RawConn
 	unwatch func() bool
 	ctx     context.Context //nolint:containedctx // it bounds the stream's life, not a call
 
@@ -85,7 +89,7 @@ func (c *ReplicationConn) StartWAL(ctx context.Context, from WALStart) (*WALStre
 		walDecoder: walDecoder{next: from.Start},
 	}
 	s.handle = s.other
-	s.watchTLS()
+	s.watchSocket()
 	s.unwatch = context.AfterFunc(ctx, s.cancel)
 	if err := s.start(command); err != nil {
 		s.unwatch()
@@ -94,18 +98,25 @@ func (c *ReplicationConn) StartWAL(ctx context.Context, from WALStart) (*WALStre
 	return s, nil
 }
 
-// watchTLS finds out how to see whether more waits behind a TLS connection, which hands out one record at a time.
-func (s *WALStream) watchTLS() {
-	outer, ok := s.socket.(interface{ NetConn() net.Conn })
+// watchSocket finds the descriptor behind the connection: to see whether more waits behind TLS, which hands out one record at a time,
+// and for Rest.
+func (s *WALStream) watchSocket() {
+	inner, encrypted := s.socket, false
+	if outer, ok := s.socket.(interface{ NetConn() net.Conn }); ok {
+		inner, encrypted = outer.NetConn(), true
+	}
+	conn, ok := inner.(syscall.Conn)
 	if !ok {
 		return
 	}
-	inner, ok := outer.NetConn().(syscall.Conn)
-	if !ok {
-		return
-	}
-	raw, err := inner.SyscallConn()
+	raw, err := conn.SyscallConn()
 	if err != nil {
+		return
+	}
+	if _, ok := inner.(*net.TCPConn); ok {
+		s.tcp = raw
+	}
+	if !encrypted {
 		return
 	}
 	poll := []unix.PollFd{{Events: unix.POLLIN}}
@@ -119,6 +130,22 @@ func (s *WALStream) watchTLS() {
 		ready = false
 		return raw.Control(look) == nil && ready
 	}
+}
+
+// Rest sleeps while the kernel gathers what comes. Without it each small piece would wake this process, which costs more than
+// receiving it.
+func (s *WALStream) Rest(d time.Duration) {
+	s.wakeFrom(restBytes)
+	time.Sleep(d)
+	s.wakeFrom(1)
+}
+
+// wakeFrom sets how many bytes have to wait before the kernel tells. Where it cannot be set, there is only more to do.
+func (s *WALStream) wakeFrom(n int) {
+	if s.tcp == nil {
+		return
+	}
+	_ = s.tcp.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, n) })
 }
 
 // cancel interrupts a Receive when the context ends.

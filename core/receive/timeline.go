@@ -15,14 +15,15 @@ const (
 	statusInterval = 10 * time.Second
 	// silenceLimit is how long the server may be silent although every status asks it for a sign of life; like wal_receiver_timeout.
 	silenceLimit = time.Minute
-	// syncShare is how many times longer than an fdatasync it is until the next one, when no commit waits for it.
-	syncShare = 10
-	// syncDelay is the longest time until WAL that has come is made durable in any case.
-	syncDelay = time.Second
+	// syncShare is how many times longer than an fdatasync it is until the next one, when no commit waits for it; and that is between
+	// the shortest and the longest delay.
+	syncShare     = 10
+	shortestDelay = 100 * time.Millisecond
+	longestDelay  = time.Second
 	// restTime lets WAL gather when it comes in small pieces and no commit waits for it: one turn for many pieces costs much less. The
-	// kernel takes them in meanwhile. smallRead is what counts as small.
-	restTime  = 5 * time.Millisecond
-	smallRead = 32 << 10
+	// kernel takes them in meanwhile. smallRead is what counts as small; it is below what the buffer of any socket holds.
+	restTime  = 50 * time.Millisecond
+	smallRead = 128 << 10
 )
 
 // stream is the reception of one timeline.
@@ -101,7 +102,7 @@ func (t *stream) receive(at position) error {
 		}
 		t.pulse.beat(now, t)
 		if t.batch.Drained && t.batch.Length > 0 && t.batch.Length < smallRead && !t.synchronous.Load() {
-			time.Sleep(restTime)
+			t.wal.Rest(restTime)
 		}
 	}
 	return nil
@@ -175,7 +176,7 @@ func (t *stream) answer(now time.Time) error {
 			return final{err}
 		}
 		done := t.Now()
-		t.syncAfter = done.Add(min(syncShare*done.Sub(now), syncDelay))
+		t.syncAfter = done.Add(min(max(syncShare*done.Sub(now), shortestDelay), longestDelay))
 		now = done
 	}
 	if t.batch.ReplyRequested || t.file.flushed != t.told.Flushed || now.Sub(t.toldAt) >= statusInterval {
