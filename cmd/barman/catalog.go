@@ -67,22 +67,23 @@ func (s *server) listBackups(ctx context.Context, minimal bool) (*backupList, er
 
 // walStats sums up the archived WAL of backups, in one pass over the index.
 func (s *server) walStats(ctx context.Context, spans []catalog.WALSpan) (map[string]*catalog.WALStats, error) {
-	lines, err := s.indexLines(ctx)
-	if err != nil {
-		return nil, err
+	if found, err := s.hasArchive(); err != nil || !found {
+		stats, _ := catalog.SumWALs(catalog.WALLines{}, spans)
+		return stats, err
 	}
-	stats, bad := catalog.SumWALs(lines, spans)
+	stats, bad, err := s.index().Sum(ctx, spans)
 	s.reportBadLines(bad)
-	return stats, nil
+	return stats, err
 }
 
-// indexLines reads the WAL index. One that does not exist is empty: nothing was ever archived, and the first archive-wal
-// makes it.
-func (s *server) indexLines(ctx context.Context) (catalog.WALLines, error) {
-	if found, err := fileExists(s.layout.WALIndexPath()); err != nil || !found {
-		return catalog.ReadWALLines("", ""), err
+// hasArchive tells whether anything was ever archived: then there is an index, or it is made from what lies there.
+func (s *server) hasArchive() (bool, error) {
+	archive, err := os.ReadDir(s.layout.WALs)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
 	}
-	return s.index().Read(ctx)
+	found, err := fileExists(s.layout.WALIndexPath())
+	return found || len(archive) > 0, err
 }
 
 func (s *server) reportBadLines(bad []*catalog.WALLineError) {
@@ -250,7 +251,10 @@ func (s *server) listWAL(ctx context.Context, b *catalog.BackupInfo, list *catal
 	if !ok {
 		return nil
 	}
-	lines, err := s.indexLines(ctx)
+	if found, err := s.hasArchive(); err != nil || !found {
+		return err
+	}
+	lines, err := s.index().Read(ctx)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +45,7 @@ func TestSumWALs(t *testing.T) {
 	names = append(names, "000000010000000000000002.00000028.backup", "00000002.history", "000000010000000000000009.partial",
 		"000000020000000000000009", "000000010000000000000003", "00000002000000000000000A")
 	text := indexOf(names...) + "junk\n"
-	stats, bad := SumWALs(ReadWALLines(text, "x"), list.WALSpans())
+	stats, bad := SumWALs(ReadWALLines([]byte(text), "x"), list.WALSpans())
 	if len(bad) != 1 {
 		t.Fatal(bad)
 	}
@@ -118,11 +120,47 @@ func TestSegmentSet(t *testing.T) {
 	}
 }
 
+// What is read quickly is what is read slowly, whatever the form of the lines.
+func TestSegmentsAreReadAsAllLinesAre(t *testing.T) {
+	line := "000000010000000000000003\t16777216\t1735725600.5\tgzip\tNone\n"
+	texts := []string{sampleIndex, asWritten(sampleIndex), line + "\n" + line[:len(line)-1], line + line[:30], line[:20] + "\n" + line}
+	// Every byte once left out, and once replaced by others that mean something.
+	for i := range line {
+		texts = append(texts, line[:i]+line[i+1:]+line)
+		for _, c := range "\t\n .09afAFzgG-+eE\x00\r" {
+			texts = append(texts, line[:i]+string(c)+line[i+1:]+line, line[:i]+string(c)+line[i:])
+		}
+	}
+	for _, text := range texts {
+		lines := ReadWALLines([]byte(text), "x")
+		var want, got []string
+		for line, err := range lines.All() {
+			if err != nil {
+				want = append(want, err.Error())
+			} else if segment, _ := line.File.Segment(); line.File.IsWAL() {
+				want = append(want, fmt.Sprint(segment, line.Size, line.ModTime))
+			}
+		}
+		lines.segments(1, func(s listedSegment) {
+			at, err := strconv.ParseFloat(string(s.time), 64)
+			if err != nil {
+				t.Errorf("%q: %v", text, err)
+			}
+			got = append(got, fmt.Sprint(s.Segment, s.size, at))
+		}, func(err *WALLineError) { got = append(got, err.Error()) })
+		slices.Sort(want)
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q:\n%s", text, diff)
+		}
+	}
+}
+
 func TestCollectWALs(t *testing.T) {
 	span := WALSpan{ID: "b", Begin: wal.Segment{Timeline: 1, Seg: 2}, End: wal.Segment{Timeline: 1, Seg: 2}, Limit: wal.Segment{Timeline: 1, Seg: 4}}
 	text := indexOf("000000010000000000000004", "00000002.history", "000000010000000000000001", "000000010000000000000002",
 		"000000010000000000000002", "00000002.history", "000000020000000000000003", "000000010000000000000005")
-	segments, histories, bad := CollectWALs(ReadWALLines(text, "x"), span)
+	segments, histories, bad := CollectWALs(ReadWALLines([]byte(text), "x"), span)
 	if bad != nil {
 		t.Fatal(bad)
 	}
@@ -402,9 +440,8 @@ func BenchmarkSumWALs(b *testing.B) {
 		segment = segment.Next(wal.DefaultSegmentSize)
 	}
 	spans := NewBackups("main", infos...).WALSpans()
-	index := string(text)
 	for b.Loop() {
-		if _, bad := SumWALs(ReadWALLines(index, "x"), spans); bad != nil {
+		if _, bad := SumWALs(ReadWALLines(text, "x"), spans); bad != nil {
 			b.Fatal(bad)
 		}
 	}

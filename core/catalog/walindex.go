@@ -96,8 +96,8 @@ func (x *WALIndex) Find(ctx context.Context, names ...string) (map[string]WALRec
 			return err
 		}
 		defer file.Close() //nolint:errcheck // only read
-		return backwards(file, func(part string) bool {
-			for line, err := range ReadWALLines(part, file.Name()) {
+		return backwards(file, func(part []byte) bool {
+			for line, err := range ReadWALLines(part, file.Name()).All() {
 				// Of several lines the last one counts, and those of this part come before those of the parts seen.
 				if err == nil && wanted[line.Name] {
 					found[line.Name] = line.WALRecord

@@ -43,7 +43,7 @@ func sampleRecords() []WALRecord {
 
 func readAll(t testing.TB, text string) (records []WALRecord, bad []string) {
 	t.Helper()
-	for line, err := range ReadWALLines(text, "x") {
+	for line, err := range ReadWALLines([]byte(text), "x").All() {
 		if err != nil {
 			bad = append(bad, fmt.Sprintf("%d: %s", err.Line, err.Text))
 			continue
@@ -260,7 +260,7 @@ func TestReadersReleaseTheLock(t *testing.T) {
 	if err != nil || held != 0 {
 		t.Fatal(err, held)
 	}
-	for range lines {
+	for range lines.All() {
 		t.Error("a line in an empty index")
 	}
 	busy := errors.New("busy")

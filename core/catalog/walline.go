@@ -19,17 +19,23 @@ type WALLine struct {
 	Raw string
 }
 
-// WALLines are the lines of an index, in the order of the file: each is a line, which is valid until the next step, or an
-// error. Iterating again starts at the beginning. All strings are parts of one text, which stays in memory as long as
-// any of them.
-type WALLines = iter.Seq2[*WALLine, *WALLineError]
+// WALLines are the lines of an index as they were at one moment.
+type WALLines struct {
+	text []byte
+	// path is only for messages.
+	path string
+}
 
-// ReadWALLines reads the text of an index. A line that cannot be understood gives an error, and the next ones follow.
-// Blank lines are skipped. path is only for messages.
-func ReadWALLines(text, path string) WALLines {
+// ReadWALLines are the lines of a text, which must not change.
+func ReadWALLines(text []byte, path string) WALLines { return WALLines{text, path} }
+
+// All yields the lines in the order of the file: each is a line, which is valid until the next step, or an error that says
+// why it cannot be understood. Blank lines are left out. All strings are parts of one text, which stays in memory as long
+// as any of them.
+func (l WALLines) All() iter.Seq2[*WALLine, *WALLineError] {
 	return func(yield func(*WALLine, *WALLineError) bool) {
 		var line WALLine
-		for number, rest := 1, text; rest != ""; number++ {
+		for number, rest := 1, string(l.text); rest != ""; number++ {
 			raw := rest
 			if end := strings.IndexByte(rest, '\n'); end >= 0 {
 				raw = rest[:end+1]
@@ -42,11 +48,15 @@ func ReadWALLines(text, path string) WALLines {
 					return
 				}
 			case strings.TrimSpace(raw) == "":
-			case !yield(nil, &WALLineError{Path: path, Line: number, Text: clip(raw), Err: err}):
+			case !yield(nil, l.badLine(number, raw, err)):
 				return
 			}
 		}
 	}
+}
+
+func (l WALLines) badLine(number int, raw string, err error) *WALLineError {
+	return &WALLineError{Path: l.path, Line: number, Text: clip(raw), Err: err}
 }
 
 // WALLineError is a line of the WAL index that cannot be understood.
@@ -82,7 +92,7 @@ func ParseWALRecord(line string) (WALRecord, error) {
 	return parsed.WALRecord, err
 }
 
-// parse allocates nothing but errors: archives have millions of lines, and people wait for them.
+// parse allocates nothing but errors.
 func (l *WALLine) parse(line string) (err error) {
 	var fields [5]string
 	n := 0

@@ -31,12 +31,12 @@ func (x *WALIndex) Rewrite(ctx context.Context, keep func(*WALLine) bool) (
 		if err != nil {
 			return err
 		}
-		text, err := readText(f, size)
+		text, err := readText(io.NewSectionReader(f, 0, size), size)
 		if err != nil {
 			return err
 		}
 		kept := make([]byte, 0, len(text)+1)
-		for line, err := range ReadWALLines(text, f.Name()) {
+		for line, err := range ReadWALLines(text, f.Name()).All() {
 			switch {
 			case err != nil:
 				bad = append(bad, err)

@@ -6,11 +6,39 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
 )
 
-// Read returns all lines of the index as they were at one moment. The lock is held for two moments only, however long
-// the index is, and not while the lines are used: readers never keep anybody from archiving.
+// Read returns all lines of the index as they were at one moment.
+//
+// A last line without a line break is one that a crash cut off.
+func (x *WALIndex) Read(ctx context.Context) (lines WALLines, err error) {
+	err = x.snapshot(ctx, func(r io.Reader, size int64) (err error) {
+		lines = WALLines{path: x.layout.WALIndexPath()}
+		lines.text, err = readText(r, size)
+		return err
+	})
+	return lines, err
+}
+
+// Sum is SumWALs over all lines as they were at one moment. It keeps none of them in memory.
+func (x *WALIndex) Sum(ctx context.Context, spans []WALSpan) (
+	stats map[string]*WALStats, bad []*WALLineError, err error,
+) {
+	err = x.snapshot(ctx, func(r io.Reader, _ int64) error {
+		sums := newWALSums(spans)
+		number := 1
+		err := eachBlock(r, func(block []byte) {
+			number = sums.add(WALLines{block, x.layout.WALIndexPath()}, number)
+		})
+		stats, bad = sums.finish()
+		return err
+	})
+	return stats, bad, err
+}
+
+// snapshot calls use with the text of the index as it was at one moment. It may have to do so twice; then what the first
+// call made is to be forgotten. The lock is held for two moments only, however long the index is: readers never keep
+// anybody from archiving.
 //
 // That works because programs change the index in three ways, each with the lock held:
 //
@@ -21,9 +49,7 @@ import (
 // So a reader takes the lock to open the file and note its size, reads that much without it, and takes the lock again to
 // see whether the end of what it read still stands where it did. After a change in place it does not, because lines are
 // never replaced by others of the same bytes; then the reader reads once more, with the lock.
-//
-// A last line without a line break is one that a crash cut off.
-func (x *WALIndex) Read(ctx context.Context) (WALLines, error) {
+func (x *WALIndex) snapshot(ctx context.Context, use func(text io.Reader, size int64) error) error {
 	var file *os.File
 	var size int64
 	err := x.locked(ctx, func() (err error) {
@@ -37,54 +63,94 @@ func (x *WALIndex) Read(ctx context.Context) (WALLines, error) {
 		defer file.Close() //nolint:errcheck // only read
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	text, err := readText(file, size)
-	if err != nil {
-		return nil, err
+	seen := &endReader{r: io.NewSectionReader(file, 0, size)}
+	if err := use(seen, size); err != nil {
+		return err
 	}
-	err = x.locked(ctx, func() error {
-		stands, err := endsWith(file, size, text)
+	return x.locked(ctx, func() error {
+		stands, err := seen.stands(file, size)
 		if err != nil || stands {
 			return err
 		}
 		if size, err = file.Seek(0, io.SeekEnd); err != nil {
 			return err
 		}
-		text, err = readText(file, size)
-		return err
+		return use(io.NewSectionReader(file, 0, size), size)
 	})
-	if err != nil {
-		return nil, err
+}
+
+// endReader remembers how much was read, and the end of it.
+type endReader struct {
+	r    io.Reader
+	read int64
+	end  []byte
+}
+
+func (e *endReader) Read(p []byte) (int, error) {
+	n, err := e.r.Read(p)
+	e.read += int64(n)
+	e.end = append(e.end, p[max(0, n-maxLine):n]...)
+	if extra := len(e.end) - maxLine; extra > 0 {
+		e.end = append(e.end[:0], e.end[extra:]...)
 	}
-	return ReadWALLines(text, x.layout.WALIndexPath()), nil
+	return n, err
 }
 
-// readText returns the first bytes of a file, fewer when it is shorter.
-func readText(f io.ReaderAt, size int64) (string, error) {
-	var text strings.Builder
-	text.Grow(int(size))
-	_, err := io.CopyBuffer(&text, io.NewSectionReader(f, 0, size), make([]byte, 256<<10))
-	return text.String(), err
-}
-
-// endsWith tells whether a text of the given size ends as the file does there. maxLine bytes hold many lines.
-func endsWith(f io.ReaderAt, size int64, text string) (bool, error) {
-	if int64(len(text)) != size {
+// stands tells whether all of a text of the given size was read, and the file still has its end. maxLine bytes hold many
+// lines.
+func (e *endReader) stands(f io.ReaderAt, size int64) (bool, error) {
+	if e.read != size {
 		return false, nil
 	}
-	end := text[max(0, len(text)-maxLine):]
-	found := make([]byte, len(end))
-	_, err := f.ReadAt(found, size-int64(len(end)))
+	found := make([]byte, len(e.end))
+	_, err := f.ReadAt(found, size-int64(len(e.end)))
 	if errors.Is(err, io.EOF) {
-		return string(found) == end, nil // the file may be shorter now; then what was not read is zero
+		err = nil // the file may be shorter now; then what was not read is zero
 	}
-	return string(found) == end, err
+	return bytes.Equal(found, e.end), err
+}
+
+// readText returns the next bytes of r, fewer when there are no more.
+func readText(r io.Reader, size int64) ([]byte, error) {
+	text := make([]byte, size)
+	n, err := io.ReadFull(r, text)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return text[:n], err
+}
+
+// eachBlock calls use with the text of r in blocks of whole lines, which are valid until the next call.
+func eachBlock(r io.Reader, use func(block []byte)) error {
+	buffer := make([]byte, 256<<10)
+	kept := 0
+	for {
+		n, err := r.Read(buffer[kept:])
+		have := buffer[:kept+n]
+		whole := bytes.LastIndexByte(have, '\n') + 1
+		if err != nil {
+			whole = len(have)
+		}
+		if whole > 0 {
+			use(have[:whole])
+		}
+		kept = copy(buffer, have[whole:])
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case kept == len(buffer):
+			buffer = append(buffer, make([]byte, len(buffer))...)
+		}
+	}
 }
 
 // backwards calls f with the text of a file in parts of whole lines, the last part first, until f returns false. Parts
 // grow, so that a search that ends early reads little and one that does not is not slow.
-func backwards(f *os.File, use func(part string) (more bool)) error {
+func backwards(f *os.File, use func(part []byte) (more bool)) error {
 	end, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
 		return err
@@ -103,7 +169,7 @@ func backwards(f *os.File, use func(part string) (more bool)) error {
 			}
 			block, begin = block[cut:], begin+int64(cut)
 		}
-		if !use(string(block)) {
+		if !use(block) {
 			return nil
 		}
 		end = begin

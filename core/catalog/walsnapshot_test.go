@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/barman-go/barman/core/wal"
 )
@@ -17,7 +18,7 @@ import (
 func namesOf(t *testing.T, lines WALLines) []string {
 	t.Helper()
 	var names []string
-	for line, err := range lines {
+	for line, err := range lines.All() {
 		if err != nil {
 			t.Error(err)
 			continue
@@ -79,7 +80,45 @@ func TestReadersSeeTheIndexOfOneMoment(t *testing.T) {
 			if diff := cmp.Diff(test.want, namesOf(t, lines)); diff != "" {
 				t.Error(diff)
 			}
+
+			put(t, c.Layout.WALIndexPath(), indexOf(before...))
+			span := WALSpan{ID: "b", Begin: wal.Segment{Timeline: 1, Seg: 50}, End: wal.Segment{Timeline: 1, Seg: 50}}
+			stats, bad, err := interrupted(c, func() { test.other(t, c) }).Sum(t.Context(), []WALSpan{span})
+			if err != nil || bad != nil {
+				t.Fatal(bad, err)
+			}
+			want, _ := SumWALs(ReadWALLines([]byte(indexOf(test.want...)), "x"), []WALSpan{span})
+			if got := stats["b"]; got.RequiredCount != want["b"].RequiredCount || got.Count != want["b"].Count || got.Last != want["b"].Last {
+				t.Errorf("sums %+v, want %+v", got, want["b"])
+			}
 		})
+	}
+}
+
+// Sum reads in blocks, and numbers lines over all of them.
+func TestSumOfALongIndex(t *testing.T) {
+	c := newCatalog(t)
+	names := append(segmentNames(1, 0, 255), segmentNames(2, 0, 255)...)
+	long := strings.Repeat("z", 600<<10) + "\n"
+	text := strings.Repeat(indexOf(names...), 20) + "junk\n" + long + indexOf(names...) + "more junk"
+	put(t, c.Layout.WALIndexPath(), text)
+	spans := []WALSpan{{ID: "a", Begin: wal.Segment{Timeline: 1, Seg: 1}, End: wal.Segment{Timeline: 1, Seg: 2}}, {ID: "b", Begin: wal.Segment{Timeline: 2}}}
+	stats, bad, err := newIndex(c).Sum(t.Context(), spans)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, wantBad := SumWALs(ReadWALLines([]byte(text), c.Layout.WALIndexPath()), spans)
+	if diff := cmp.Diff(want, stats, cmpopts.IgnoreUnexported(WALStats{})); diff != "" {
+		t.Error(diff)
+	}
+	if len(bad) != 3 || bad[0].Line != 20*512+1 || bad[1].Line != 20*512+2 || bad[2].Line != 21*512+3 {
+		t.Error(bad)
+	}
+	if len(wantBad) != len(bad) {
+		t.Error(wantBad)
+	}
+	if got := stats["a"]; got.RequiredCount != 2 || got.Count != 253 {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -136,7 +175,7 @@ func TestPartsAreWholeLines(t *testing.T) {
 		put(t, c.Layout.WALIndexPath(), text)
 		f := must[*os.File](t)(os.Open(c.Layout.WALIndexPath()))
 		var parts []string
-		if err := backwards(f, func(part string) bool { parts = append(parts, part); return true }); err != nil {
+		if err := backwards(f, func(part []byte) bool { parts = append(parts, string(part)); return true }); err != nil {
 			t.Error(err)
 		}
 		slices.Reverse(parts)

@@ -60,6 +60,8 @@ type Policy struct {
 	MinimumRedundancy int
 	// MaximumQueue is the number of WAL files that may wait.
 	MaximumQueue *int
+	// FreeSpace returns an error when the disk has no space for WAL; may be nil.
+	FreeSpace func() error
 }
 
 // Catalog is what is known of the server's backups; *catalog.Catalog is one.
@@ -70,7 +72,7 @@ type Catalog interface {
 
 // Index is the list of archived WAL; *catalog.WALIndex is one.
 type Index interface {
-	Read(ctx context.Context) (catalog.WALLines, error)
+	Sum(ctx context.Context, spans []catalog.WALSpan) (map[string]*catalog.WALStats, []*catalog.WALLineError, error)
 }
 
 // Transfer is the transfer plugin; *transfer.Client is one.

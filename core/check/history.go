@@ -23,6 +23,8 @@ type history struct {
 	// of the segments after it.
 	newest time.Time
 	size   int64
+	// rate is the number of segments per second since the last backup; 0 when not known.
+	rate float64
 	// badLines counts the lines of the index that cannot be understood.
 	badLines int
 }
@@ -48,13 +50,13 @@ func (c *Checker) readHistory(ctx context.Context) (*history, error) {
 	if !ok {
 		return h, nil
 	}
-	lines, err := c.Index.Read(ctx)
+	stats, bad, err := c.Index.Sum(ctx, []catalog.WALSpan{span})
 	if err != nil {
 		return nil, err
 	}
-	stats, bad := catalog.SumWALs(lines, []catalog.WALSpan{span})
 	h.badLines = len(bad)
-	h.newest, h.size = stats[span.ID].Newest, stats[span.ID].Size
+	s := stats[span.ID]
+	h.newest, h.size, h.rate = s.Newest, s.Size, s.Rate
 	return h, nil
 }
 

@@ -60,7 +60,7 @@ type FileName struct {
 func ParseFileName(s string) (FileName, error) {
 	// A function, because archives have millions of names and nearly all are valid.
 	invalid := func() (FileName, error) { return FileName{}, fmt.Errorf("%q is %w", s, ErrInvalidName) }
-	segment, ok := cutSegment(s)
+	segment, ok := CutSegment(s)
 	if !ok {
 		stem, isHistory := strings.CutSuffix(s, historySuffix)
 		tli, ok := hex32(stem)

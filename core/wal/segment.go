@@ -58,7 +58,7 @@ type Segment struct {
 
 // ParseSegment reads exactly 24 hexadecimal digits, in upper or lower case. Errors are ErrInvalidName.
 func ParseSegment(s string) (Segment, error) {
-	if segment, ok := cutSegment(s); ok && len(s) == segmentNameLen {
+	if segment, ok := CutSegment(s); ok && len(s) == segmentNameLen {
 		return segment, nil
 	}
 	return Segment{}, fmt.Errorf("%q is %w segment: want 24 hexadecimal digits", s, ErrInvalidName)
@@ -172,26 +172,27 @@ func Count(begin, end Segment, size SegmentSize) uint64 {
 	return last - first + 1
 }
 
-// cutSegment reads the segment that a name begins with.
-func cutSegment(s string) (segment Segment, ok bool) {
-	if len(s) < segmentNameLen {
+// CutSegment reads the segment that a text begins with; ok is false when it begins otherwise. It is fast and allocates
+// nothing, because archives have millions of names.
+func CutSegment[T string | []byte](text T) (segment Segment, ok bool) {
+	if len(text) < segmentNameLen {
 		return Segment{}, false
 	}
-	tli, ok1 := hex32(s[0:8])
-	log, ok2 := hex32(s[8:16])
-	seg, ok3 := hex32(s[16:24])
+	tli, ok1 := hex32(text[0:8])
+	log, ok2 := hex32(text[8:16])
+	seg, ok3 := hex32(text[16:24])
 	return Segment{Timeline: TimelineID(tli), Log: log, Seg: seg}, ok1 && ok2 && ok3
 }
 
-// hex32 reads exactly eight hexadecimal digits. It is fast, because archives have millions of names.
-func hex32(s string) (n uint32, ok bool) {
-	if len(s) != 8 {
+// hex32 reads exactly eight hexadecimal digits.
+func hex32[T string | []byte](text T) (n uint32, ok bool) {
+	if len(text) != 8 {
 		return 0, false
 	}
 	for i := range 8 {
-		digit := s[i] - '0'
+		digit := text[i] - '0'
 		if digit > 9 {
-			if digit = (s[i] | 0x20) - 'a'; digit > 5 {
+			if digit = (text[i] | 0x20) - 'a'; digit > 5 {
 				return 0, false
 			}
 			digit += 10

@@ -275,7 +275,7 @@ func (w *world) checkIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	var lines []string
-	for line, err := range catalog.ReadWALLines(string(text), layout.WALIndexPath()) {
+	for line, err := range catalog.ReadWALLines(text, layout.WALIndexPath()).All() {
 		if err != nil {
 			t.Error(err)
 			continue
