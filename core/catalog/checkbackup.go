@@ -140,40 +140,6 @@ func (c *Catalog) isPending(segment wal.Segment) bool {
 	return false
 }
 
-// newestSegment finds the highest archived segment of a timeline, and when its directory was last changed, which is
-// when something was last archived there.
-func (c *Catalog) newestSegment(tli wal.TimelineID) (newest wal.Segment, changed time.Time, err error) {
-	dirs, err := listNames(c.Layout.WALs)
-	if err != nil {
-		return newest, changed, err
-	}
-	slices.Sort(dirs)
-	for _, dir := range slices.Backward(dirs) {
-		if len(dir) != 16 || dir[:8] != tli.String() {
-			continue
-		}
-		path := filepath.Join(c.Layout.WALs, dir)
-		names, err := listNames(path)
-		if err != nil {
-			return newest, changed, err
-		}
-		for _, name := range names {
-			segment, err := wal.ParseSegment(name)
-			if err == nil && segment.Timeline == tli && segment.Compare(newest) > 0 {
-				newest = segment
-			}
-		}
-		if newest != (wal.Segment{}) {
-			info, err := os.Stat(path)
-			if err != nil {
-				return newest, changed, err
-			}
-			return newest, info.ModTime(), nil
-		}
-	}
-	return newest, changed, nil
-}
-
 // CheckBackup looks at the WAL files of a backup, decides, and saves the backup if its status or error changed. The
 // caller holds the backup's own lock. The errors of CheckWALs and Load come back as they are.
 func (c *Catalog) CheckBackup(id string, now time.Time) (*BackupInfo, Decision, error) {
