@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 
 	"github.com/google/shlex"
 
@@ -157,8 +158,11 @@ func (s *server) expect() (wal.Expect, error) {
 	if err != nil {
 		return wal.Expect{}, fmt.Errorf("%s: %w", s.layout.IdentityPath(), err)
 	}
-	// An upgrade by pg_upgrade keeps the name and changes the system identifier, so the version needs no test of its own.
-	return wal.Expect{SystemID: id}, nil
+	version, err := strconv.Atoi(identity.Version)
+	if err != nil {
+		version = 0 // 9.6 and such: not checked
+	}
+	return wal.Expect{SystemID: id, Version: version}, nil
 }
 
 // archiveWAL files what waits, once, under the archive-wal lock. lock.ErrBusy comes back as it is.

@@ -9,6 +9,7 @@ import (
 	"github.com/google/shlex"
 	"github.com/spf13/cobra"
 
+	"github.com/barman-go/barman/core/archive"
 	"github.com/barman-go/barman/core/check"
 	"github.com/barman-go/barman/core/config"
 	"github.com/barman-go/barman/core/postgres"
@@ -102,6 +103,7 @@ func (s *server) checker() *check.Checker {
 		Policy: check.Policy{
 			BadRetention: badRetention, BackupMaximumAge: s.LastBackupMaximumAge, WALMaximumAge: s.LastWALMaximumAge,
 			BackupMinimumSize: s.LastBackupMinimumSize, MinimumRedundancy: s.MinimumRedundancy, MaximumQueue: s.MaxIncomingWALsQueue,
+			FreeSpace: func() error { return archive.CheckSpace(s.layout.Incoming, 0, s.WALFreeSpaceReserve) },
 		},
 	}
 	if s.Compression != "" {

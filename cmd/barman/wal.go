@@ -78,7 +78,8 @@ func (s *server) putWAL(ctx context.Context) error {
 	}
 	p := &archive.Putter{
 		Server: s.Name, Incoming: s.layout.Incoming, Errors: s.layout.Errors, Expect: expect, SSHHost: sshHost(),
-		WALs: s.layout.WALs, Codecs: s.codecs(), Now: now, Out: s.out, Log: s.log,
+		WALs: s.layout.WALs, Codecs: s.codecs(), Reserve: s.WALFreeSpaceReserve, Now: now,
+		Out: s.out, Log: s.log,
 	}
 	err = p.Run(ctx, s.stdin)
 	if errors.Is(err, archive.ErrRefused) {

@@ -84,6 +84,7 @@ func (r *run) publish(ctx context.Context, files []*filing, batch *fsx.Batch) er
 			if err != nil {
 				return err
 			}
+			alarm(r.Log, "%s of server %s was damaged in the archive and is replaced; the damaged file is kept as %s", f.name, r.Server, kept)
 			r.Out.Warning("%s of server %s was damaged in the archive; it was moved to %s and is replaced by the sound file "+
 				"that arrived", f.name, r.Server, kept)
 		}
@@ -196,6 +197,7 @@ func (r *run) reject(f *filing) error {
 	if f.verdict == rejectDuplicate {
 		r.Out.Info("\tError: %s is already present in server %s. File moved to errors directory.", f.name, r.Server)
 	}
+	alarm(r.Log, "%s of server %s was not archived: %s; it is kept as %s", f.name, r.Server, f.reason, kept)
 	r.Out.Error("%s. The file was not archived and was moved to %s", f.reason, kept)
 	return nil
 }

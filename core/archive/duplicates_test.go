@@ -67,6 +67,7 @@ func TestArchiveWALMovesADifferentDuplicateAside(t *testing.T) {
 	if !bytes.Equal(got, other) {
 		t.Error("the file in errors/ is not the one that was delivered")
 	}
+	s.wantAlarm(seg1)
 	s.wantGet(a.Codecs, seg1, content)
 }
 

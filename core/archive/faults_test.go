@@ -246,11 +246,60 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 func TestPutWALOnAFullDisk(t *testing.T) {
 	s := newSiteIn(t, smallDisk(t, 3))
 	one := file(seg1, segment(t, seg1, 16*mib, 1))
-	err := s.putWAL(stream(t, one, sums(one)))
+	p := s.putter(s.codecs(""))
+	p.Reserve = new(int64) // the disk itself says no
+	err := p.Run(t.Context(), bytes.NewReader(stream(t, one, sums(one))))
 	if !errors.Is(err, syscall.ENOSPC) || errors.Is(err, archive.ErrRefused) {
 		t.Errorf("error %v, want that the disk is full", err)
 	}
 	s.wantTree(s.layout.Backup)
+}
+
+// Before the disk is full put-wal says no, and what it has accepted can still be archived.
+func TestPutWALKeepsTheReserve(t *testing.T) {
+	s := newSiteIn(t, smallDisk(t, 5))
+	p := s.putter(s.codecs(""))
+	reserve := int64(2*mib + mib/2)
+	p.Reserve = &reserve
+	var accepted []string
+	var refused error
+	for i := range 5 {
+		name := fmt.Sprintf("0000000100000000000000%02X", i+1)
+		one := file(name, segment(t, name, mib, 1))
+		if refused = p.Run(t.Context(), bytes.NewReader(stream(t, one, sums(one)))); refused != nil {
+			break
+		}
+		accepted = append(accepted, name)
+	}
+	if !errors.Is(refused, archive.ErrRefused) || len(accepted) != 2 {
+		t.Fatalf("%d of 1 MiB accepted with 2.5 MiB to keep of less than 5, then %v", len(accepted), refused)
+	}
+	s.out.wantError(t, "wal_free_space_reserve")
+	s.wantTree(s.layout.Incoming, accepted...)
+	if free, err := fsx.FreeBytes(s.layout.Incoming); err != nil || free < reserve {
+		t.Errorf("%d bytes are free (%v), less than the reserve", free, err)
+	}
+	if sum := s.run(s.archiver("gzip"), s.incoming()); sum.Archived != len(accepted) {
+		t.Errorf("summary %+v", sum)
+	}
+	if err := archive.CheckSpace(s.layout.Incoming, 0, &reserve); err != nil {
+		t.Errorf("after archiving: %v", err)
+	}
+}
+
+func TestReserveThatNobodyChose(t *testing.T) {
+	dir := smallDisk(t, 4)
+	var none *archive.NoSpaceError
+	if err := archive.CheckSpace(dir, 0, nil); err != nil {
+		t.Errorf("an empty disk: %v", err)
+	}
+	err := archive.CheckSpace(filepath.Join(dir, "not", "there", "yet"), 4*mib-10_000, nil)
+	if !errors.As(err, &none) || !errors.Is(err, syscall.ENOSPC) || none.Reserve != 4*mib/20 {
+		t.Errorf("error %v, want that a twentieth of the disk is reserved", err)
+	}
+	if err := archive.CheckSpace(dir, 4*mib-10_000, new(int64)); err != nil {
+		t.Errorf("nothing is reserved: %v", err)
+	}
 }
 
 func TestArchiveAcrossFileSystemsCopiesDurably(t *testing.T) {

@@ -158,6 +158,16 @@ func (s *site) logger() hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{Output: s.log, Level: hclog.Debug, DisableTime: true})
 }
 
+// wantAlarm wants the line in the log for which monitoring waits, and forgets the log.
+func (s *site) wantAlarm(name string) {
+	s.t.Helper()
+	text := s.log.String()
+	if !strings.Contains(text, "[ERROR] "+archive.AlarmPrefix+name+" ") {
+		s.t.Errorf("no alarm about %s in the log:\n%s", name, text)
+	}
+	s.log.Reset()
+}
+
 // archiver files with two workers, verbosely, and without hooks.
 func (s *site) archiver(compression string) *archive.Archiver {
 	return &archive.Archiver{

@@ -90,6 +90,7 @@ func (p *Putter) keepOther(f *received) error {
 		return err
 	}
 	f.placed = true
+	alarm(p.Log, "%s arrived at server %s again with other content, and was refused; it is kept as %s", f.name, p.Server, kept)
 	return p.refuse("Duplicate Files Detected with Mismatched Checksums. File %s already exists on server %s with other content; "+
 		"the new one was kept as %s", f.name, p.Server, kept)
 }

@@ -41,6 +41,8 @@ type Putter struct {
 	Codecs *Codecs
 	// Expect is what is known of the server's WAL; zero fields are not checked.
 	Expect wal.Expect
+	// Reserve is the space that has to stay free, for CheckSpace.
+	Reserve *int64
 	// SSHHost is the sender's address for messages, or empty.
 	SSHHost string
 	// Now is the clock for names in errors/.
@@ -174,6 +176,12 @@ func (p *Putter) receiveSums(name string, h *tar.Header, r io.Reader, sums *chec
 
 // extract writes one member beside its final place and hashes it on the way.
 func (p *Putter) extract(name wal.FileName, h *tar.Header, r io.Reader) (*received, error) {
+	switch err := CheckSpace(p.Incoming, h.Size, p.Reserve); {
+	case errors.As(err, new(*NoSpaceError)):
+		return nil, p.refuse("File '%s' was not stored: %s,", name, err)
+	case err != nil:
+		return nil, err
+	}
 	file, err := fsx.CreateTemp(filepath.Join(p.Incoming, name.String()), 0o644)
 	if err != nil {
 		return nil, err

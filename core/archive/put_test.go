@@ -235,6 +235,7 @@ func TestPutWALRefusesOtherContentAndKeepsItOnce(t *testing.T) {
 				}
 				s.now = s.now.Add(time.Minute)
 				s.out.wantError(t, "Duplicate Files Detected with Mismatched Checksums")
+				s.wantAlarm(seg1)
 			}
 			s.wantTree(s.layout.Errors, seg1+".20261122T084700Z.duplicate")
 			kept, err := os.ReadFile(filepath.Join(s.layout.Errors, seg1+".20261122T084700Z.duplicate"))

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/core/wal"
 )
@@ -19,6 +21,14 @@ const (
 	kindDuplicate = "duplicate"
 	kindUnknown   = "unknown"
 )
+
+// AlarmPrefix begins a line of the log, of level ERROR, about WAL that is not what it should be. Somebody has to look:
+// monitoring can wait for the word. docs/differences.md promises it.
+const AlarmPrefix = "WAL alarm: "
+
+func alarm(log hclog.Logger, format string, args ...any) {
+	log.Error(AlarmPrefix + fmt.Sprintf(format, args...))
+}
 
 // quarantine moves a file into the errors directory, durably, as NAME.YYYYMMDDTHHMMSSZ.KIND, and returns its new path. A
 // number is added when the name is taken: nothing in errors/ is ever overwritten.

@@ -41,6 +41,8 @@ type waiting struct {
 	incoming, streaming queue
 	// errors are the names in errors/.
 	errors []string
+	// space says why no WAL can be accepted; nil when it can.
+	space error
 }
 
 // queue is a directory in which WAL waits to be archived.
@@ -57,6 +59,9 @@ func (c *Checker) lookForWAL(context.Context) (found waiting, err error) {
 	}
 	if found.streaming, err = lookInto(c.Layout.Streaming); err != nil {
 		return found, err
+	}
+	if c.Policy.FreeSpace != nil {
+		found.space = c.Policy.FreeSpace()
 	}
 	// One file is the segment that is being received.
 	found.streaming.files = max(found.streaming.files-1, 0)
@@ -117,6 +122,9 @@ func (c *Checker) queues(r *rows, p *probes) {
 	if err != nil {
 		r.failed("WAL directories", err)
 		return
+	}
+	if found.space != nil {
+		r.fail("free space for WAL", hint(found.space)+"; delete backups, or make the disk larger: until then PostgreSQL has to keep its WAL")
 	}
 	for _, q := range []struct {
 		queue

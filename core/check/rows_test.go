@@ -105,6 +105,10 @@ func TestRows(t *testing.T) {
 			},
 			"empty incoming directory: FAILED ('ROOT/incoming' must be empty when archiver=off)\n",
 		},
+		"no space": {
+			func(s *scene) { s.Policy.FreeSpace = func() error { return errors.New("not enough space") } },
+			"free space for WAL: FAILED (not enough space; delete backups, or make the disk larger: until then PostgreSQL has to keep its WAL)\n",
+		},
 		"queue": {
 			func(s *scene) {
 				s.Policy.MaximumQueue = &two

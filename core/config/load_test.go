@@ -138,8 +138,8 @@ server "main" {
 	if s.MaxIncomingWALsQueue == nil || *s.MaxIncomingWALsQueue != 0 {
 		t.Errorf("max_incoming_wals_queue: %v, want 0 and not unset", s.MaxIncomingWALsQueue)
 	}
-	if n := len(s.Values()); n != 109 {
-		t.Errorf("%d values, want 109", n)
+	if n := len(s.Values()); n != 110 {
+		t.Errorf("%d values, want 110", n)
 	}
 }
 

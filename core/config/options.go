@@ -153,6 +153,12 @@ func archiveOptions() []Option {
 			Help: "`check` fails when more files than this wait in the incoming directory. Unset means no limit.",
 		},
 		Option{
+			Name: "wal_free_space_reserve", Kind: Size, Invalid: Warn, EmptyAbsent: true, Unit: "bytes",
+			Help: "WAL is refused when it would leave less free space than this on the disk, for example `2Gi`, so that the catalog stays " +
+				"workable and PostgreSQL keeps the WAL. Unset means `256Mi`, or a twentieth of a disk smaller than 5 GiB; `0` reserves " +
+				"nothing. Not an option of Barman 3.17.",
+		},
+		Option{
 			Name: "compression", Kind: PluginName, Invalid: Warn, EmptyUnsets: true,
 			Choices: []string{"gzip", "bzip2", "pygzip", "pybzip2", "pigz", "xz", "zstd", "lz4", "snappy", "custom"},
 			Help:    "How WAL files are compressed. Any installed compress plugin may be named.",

@@ -82,6 +82,7 @@ type Server struct {
 	ArchiverBatchSize            int              `option:"archiver_batch_size"`
 	StreamingArchiverBatchSize   int              `option:"streaming_archiver_batch_size"`
 	MaxIncomingWALsQueue         *int             `option:"max_incoming_wals_queue"`
+	WALFreeSpaceReserve          *int64           `option:"wal_free_space_reserve"`
 	Compression                  string           `option:"compression"`
 	CompressionLevel             CompressionLevel `option:"compression_level"`
 	CustomCompressionFilter      string           `option:"custom_compression_filter"`

@@ -15,6 +15,18 @@ import (
 // FreeBytes is what this user may still write on the file system that holds path, or that would hold it: for a path
 // that does not exist, its nearest existing parent counts.
 func FreeBytes(path string) (int64, error) {
+	space, err := SpaceOf(path)
+	return space.Free, err
+}
+
+// Space is that of a file system, in bytes.
+type Space struct {
+	// Free is what this user may still write, Total the size.
+	Free, Total int64
+}
+
+// SpaceOf looks at the file system that holds path, or that would hold it, as FreeBytes does.
+func SpaceOf(path string) (Space, error) {
 	var st unix.Statfs_t
 	for {
 		err := retry(func() error { return unix.Statfs(path, &st) })
@@ -23,7 +35,7 @@ func FreeBytes(path string) (int64, error) {
 		}
 		parent := filepath.Dir(path)
 		if !errors.Is(err, fs.ErrNotExist) || parent == path {
-			return 0, wrap("statfs", path, err)
+			return Space{}, wrap("statfs", path, err)
 		}
 		path = parent
 	}
@@ -31,10 +43,13 @@ func FreeBytes(path string) (int64, error) {
 	if st.Frsize > 0 {
 		unit = uint64(st.Frsize)
 	}
-	if st.Bavail > math.MaxInt64/unit {
-		return math.MaxInt64, nil
+	bytes := func(blocks uint64) int64 {
+		if blocks > math.MaxInt64/unit {
+			return math.MaxInt64
+		}
+		return int64(blocks * unit)
 	}
-	return int64(st.Bavail * unit), nil
+	return Space{Free: bytes(st.Bavail), Total: bytes(st.Blocks)}, nil
 }
 
 // SameFileSystem tells whether two existing paths are on one file system, so that rename and hard links work between
