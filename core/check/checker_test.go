@@ -177,7 +177,7 @@ archiver errors: OK
 func TestHealthyServerWithStreaming(t *testing.T) {
 	s := newScene(t)
 	s.Method, s.Archiver, s.StreamingArchiver, s.SlotName = "postgres", false, true, "barman"
-	s.facts.Slot = &postgres.Slot{Name: "barman", Active: true, RestartLSN: 1 << 24}
+	s.facts.Slot = &postgres.Slot{Name: "barman", Active: true, RestartLSN: 1 << 24, Retained: 48 << 20}
 	s.Streaming = func(context.Context) (postgres.Identity, error) { return s.stream, nil }
 	s.plugin.rows = []transfer.CheckRow{
 		{Label: "pg_basebackup", OK: true},
@@ -198,7 +198,7 @@ func TestHealthyServerWithStreaming(t *testing.T) {
 superuser or standard user with backup privileges: OK
 PostgreSQL streaming: OK
 wal_level: OK
-replication slot: OK
+replication slot: OK (the server keeps 48.0 MiB of WAL for it, with no limit but its disk (max_slot_wal_keep_size))
 directories: OK
 retention policy settings: OK
 backup maximum age: OK (no last_backup_maximum_age provided)
@@ -254,21 +254,63 @@ func TestNewServerIsToldApartFromABrokenOne(t *testing.T) {
 }
 
 func TestReplicationSlot(t *testing.T) {
+	gib := int64(1 << 30)
+	less := int64(-1)
+	const kept = "the server keeps 32.0 MiB of WAL for it"
 	for name, tc := range map[string]struct {
 		slot *postgres.Slot
 		want string
 	}{
-		"missing":         {nil, "replication slot: FAILED (replication slot 'barman' doesn't exist. Please execute 'barman receive-wal --create-slot main')\n"},
-		"not initialised": {&postgres.Slot{}, "replication slot: FAILED (slot 'barman' not initialised: is 'receive-wal' running?)\n"},
-		"not active":      {&postgres.Slot{RestartLSN: 1}, "replication slot: FAILED (slot 'barman' not active: is 'receive-wal' running?)\n"},
-		"fine":            {&postgres.Slot{RestartLSN: 1, Active: true}, "replication slot: OK\n"},
+		"missing":         {nil, "FAILED (replication slot 'barman' doesn't exist. Please execute 'barman receive-wal --create-slot main')"},
+		"not initialised": {&postgres.Slot{}, "FAILED (slot 'barman' not initialised: is 'receive-wal' running?)"},
+		"not active": {
+			&postgres.Slot{RestartLSN: 1, Retained: 32 << 20},
+			"FAILED (slot 'barman' not active: is 'receive-wal' running?; " + kept + ", with no limit but its disk (max_slot_wal_keep_size))",
+		},
+		"no limit": {
+			&postgres.Slot{RestartLSN: 1, Active: true, Retained: 32 << 20},
+			"OK (" + kept + ", with no limit but its disk (max_slot_wal_keep_size))",
+		},
+		"a limit": { // 60 segments an hour
+			&postgres.Slot{RestartLSN: 1, Active: true, Retained: 32 << 20, WALStatus: "reserved", Safe: &gib},
+			"OK (" + kept + ", and 1.0 GiB more before it is lost, in about 1 hour, 4 minutes at the usual rate)",
+		},
+		"about to lose WAL": {
+			&postgres.Slot{RestartLSN: 1, Active: true, Retained: 32 << 20, WALStatus: "unreserved", Safe: &less},
+			"FAILED (slot 'barman' may lose WAL that was not received yet at the next checkpoint; raise max_slot_wal_keep_size; " +
+				kept + ", and 0 B more before it is lost, in about less than one second at the usual rate)",
+		},
+		"lost": {
+			&postgres.Slot{WALStatus: "lost"}, "FAILED (slot 'barman' has lost WAL that was not received yet; drop and create it again with " +
+				"'barman receive-wal', and take a new backup)",
+		},
 	} {
 		r := &rows{}
 		c := &Checker{Server: "main", SlotName: "barman", StreamingArchiver: true}
-		c.slot(r, &Facts{Slot: tc.slot}, "")
-		if diff := cmp.Diff(tc.want, text(&Report{Rows: r.list})); diff != "" {
+		facts := &Facts{Slot: tc.slot, SegmentSize: wal.DefaultSegmentSize, Archiver: &postgres.Archiver{WALsPerSecond: 1. / 60}}
+		c.slot(r, facts, nil, "")
+		if diff := cmp.Diff("replication slot: "+tc.want+"\n", text(&Report{Rows: r.list})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
+	}
+}
+
+// What was archived since the last backup tells more than an average since the server's statistics began.
+func TestSlotLagUsesTheRateSinceTheLastBackup(t *testing.T) {
+	gib := int64(1 << 30)
+	slot := &postgres.Slot{RestartLSN: 1, Active: true, Safe: &gib}
+	facts := &Facts{Slot: slot, SegmentSize: wal.DefaultSegmentSize, Archiver: &postgres.Archiver{WALsPerSecond: 1. / 60}}
+	past := ask(t.Context(), 0, func(context.Context) (*history, error) { return &history{rate: 1}, nil })
+	if got := slotLag(slot, walRate(facts, past)); !strings.Contains(got, "in about 1 minute, 4 seconds") {
+		t.Error(got)
+	}
+	facts.Archiver = nil
+	if got := slotLag(slot, walRate(facts, nil)); !strings.Contains(got, "how long that takes is not known") {
+		t.Error(got)
+	}
+	slow := 1e-300
+	if got := slotLag(slot, slow); !strings.Contains(got, "in about 36500 days") {
+		t.Error(got)
 	}
 }
 

@@ -20,6 +20,8 @@ type Facts struct {
 	Privileges                                  postgres.Privileges
 	WALLevel                                    string
 	ArchiveMode, ArchiveCommand, ArchiveLibrary string
+	// SegmentSize is that of the server's WAL.
+	SegmentSize wal.SegmentSize
 	// Slot is nil when there is no such replication slot, Archiver when the role may not see it.
 	Slot     *postgres.Slot
 	Archiver *postgres.Archiver
@@ -43,7 +45,7 @@ func AskSQL(info postgres.Conninfo, slot string) func(context.Context) (*Facts, 
 		}
 		return &Facts{
 			Version: f.Version, InRecovery: f.InRecovery, SystemID: f.SystemID, DataDirectory: f.DataDirectory,
-			Privileges: f.Privileges, Slot: f.Slot, Archiver: f.Archiver, WALLevel: setting("wal_level"),
+			SegmentSize: f.SegmentSize, Privileges: f.Privileges, Slot: f.Slot, Archiver: f.Archiver, WALLevel: setting("wal_level"),
 			ArchiveMode: setting("archive_mode"), ArchiveCommand: setting("archive_command"), ArchiveLibrary: setting("archive_library"),
 		}, nil
 	}
@@ -152,7 +154,7 @@ const walSuffix = " (WAL streaming)"
 func (c *Checker) walStreaming(r *rows, p *probes) {
 	if p.walSQL == nil {
 		if facts, ok := known(p.sql); ok {
-			c.slot(r, facts, "")
+			c.slot(r, facts, p.history, "")
 		}
 		return
 	}
@@ -170,35 +172,5 @@ func (c *Checker) walStreaming(r *rows, p *probes) {
 	c.streaming(r, p.walStreaming, walSuffix)
 	walLevel(r, facts, walSuffix)
 	c.coherence(r, p.walSQL, p.walStreaming, walSuffix)
-	c.slot(r, facts, walSuffix)
-}
-
-// slot adds the row of the replication slot.
-func (c *Checker) slot(r *rows, facts *Facts, suffix string) {
-	if c.SlotName == "" {
-		return
-	}
-	label, slot := "replication slot"+suffix, facts.Slot
-	switch {
-	case !c.StreamingArchiver:
-		if slot != nil && slot.RestartLSN != 0 {
-			state := "initialised"
-			if slot.Active {
-				state = "active"
-			}
-			r.ok(label, fmt.Sprintf("WARNING: slot '%s' is %s but not required by the current config", c.SlotName, state))
-		}
-	case slot == nil:
-		r.fail(label, fmt.Sprintf("replication slot '%s' doesn't exist. Please execute 'barman receive-wal --create-slot %s'",
-			c.SlotName, c.Server))
-	case slot.WALStatus == "lost":
-		r.fail(label, fmt.Sprintf("slot '%s' has lost WAL that was not received yet; drop and create it again with 'barman receive-wal', "+
-			"and take a new backup", c.SlotName))
-	case slot.RestartLSN == 0:
-		r.fail(label, fmt.Sprintf("slot '%s' not initialised: is 'receive-wal' running?", c.SlotName))
-	case !slot.Active:
-		r.fail(label, fmt.Sprintf("slot '%s' not active: is 'receive-wal' running?", c.SlotName))
-	default:
-		r.ok(label, "")
-	}
+	c.slot(r, facts, p.history, walSuffix)
 }

@@ -2,6 +2,8 @@ package check
 
 import (
 	"context"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -89,6 +91,31 @@ func TestRealServer(t *testing.T) {
 		s.ask(c.Conninfo("", ""))
 		s.want(s.run(), "replication slot: FAILED (slot 'barman' not initialised: is 'receive-wal' running?)\n",
 			"pg_receivexlog: OK\n", "receive-wal running: FAILED (See the Barman log file for more details)\n")
+	})
+
+	t.Run("slot that keeps WAL", func(t *testing.T) {
+		if err := c.Set(t.Context(), map[string]string{"max_slot_wal_keep_size": "64MB"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.WaitSQL(t.Context(), "SHOW max_slot_wal_keep_size", "64MB"); err != nil {
+			t.Fatal(err)
+		}
+		c.MustSQL(t, "SELECT pg_create_physical_replication_slot('keeping', true)")
+		c.MustSQL(t, "SELECT pg_logical_emit_message(false, 'x', repeat('x', 3 << 20))")
+		s := newScene(t)
+		s.SlotName, s.StreamingArchiver = "keeping", true
+		s.ask(c.Conninfo("", ""))
+		report := s.run()
+		hint := regexp.MustCompile(`replication slot: FAILED \(slot 'keeping' not active: is 'receive-wal' running\?; ` +
+			`the server keeps (\d+\.\d) MiB of WAL for it, and (\d+\.\d) MiB more before it is lost`).FindStringSubmatch(report)
+		if hint == nil {
+			t.Fatalf("report:\n%s", report)
+		}
+		kept, _ := strconv.ParseFloat(hint[1], 64)
+		more, _ := strconv.ParseFloat(hint[2], 64)
+		if kept < 3 || more > 64+16 || more < 16 {
+			t.Errorf("%v MiB are kept and %v may follow, after 3 MiB, with a limit of 64 and a segment", kept, more)
+		}
 	})
 
 	t.Run("archive_mode off", func(t *testing.T) {

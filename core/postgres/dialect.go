@@ -73,6 +73,8 @@ type dialect struct {
 	segmentSize string
 	// slotWALStatus is the column of pg_replication_slots that tells whether the slot's WAL is still there.
 	slotWALStatus string
+	// slotSafeSize is the column that tells how much WAL may still be written before the slot loses some.
+	slotSafeSize string
 }
 
 // dialects is the table of all differences, newest first.
@@ -86,6 +88,7 @@ var dialects = []dialect{
 		sessionTimeouts: []string{"statement_timeout", "lock_timeout", "idle_session_timeout", "transaction_timeout"},
 		segmentSize:     segmentSizeBytes,
 		slotWALStatus:   "wal_status",
+		slotSafeSize:    "safe_wal_size",
 	},
 	{
 		since:           15,
@@ -96,6 +99,7 @@ var dialects = []dialect{
 		sessionTimeouts: []string{"statement_timeout", "lock_timeout", "idle_session_timeout"},
 		segmentSize:     segmentSizeBytes,
 		slotWALStatus:   "wal_status",
+		slotSafeSize:    "safe_wal_size",
 	},
 	{
 		since:           14,
@@ -107,6 +111,7 @@ var dialects = []dialect{
 		sessionTimeouts: []string{"statement_timeout", "lock_timeout", "idle_session_timeout"},
 		segmentSize:     segmentSizeBytes,
 		slotWALStatus:   "wal_status",
+		slotSafeSize:    "safe_wal_size",
 	},
 	{
 		since:           13,
@@ -118,6 +123,7 @@ var dialects = []dialect{
 		sessionTimeouts: []string{"statement_timeout", "lock_timeout"},
 		segmentSize:     segmentSizeBytes,
 		slotWALStatus:   "wal_status",
+		slotSafeSize:    "safe_wal_size",
 	},
 	{
 		since:           11,
@@ -129,6 +135,7 @@ var dialects = []dialect{
 		sessionTimeouts: []string{"statement_timeout", "lock_timeout"},
 		segmentSize:     segmentSizeBytes,
 		slotWALStatus:   "NULL",
+		slotSafeSize:    "NULL::bigint",
 	},
 	{
 		since:           10,
@@ -140,6 +147,7 @@ var dialects = []dialect{
 		sessionTimeouts: []string{"statement_timeout", "lock_timeout"},
 		segmentSize:     segmentSizeBlocks,
 		slotWALStatus:   "NULL",
+		slotSafeSize:    "NULL::bigint",
 	},
 }
 

@@ -77,6 +77,12 @@ type Slot struct {
 	RestartLSN wal.LSN
 	// WALStatus is "reserved", "extended", "unreserved" or "lost" from PostgreSQL 13, and empty before.
 	WALStatus string
+	// Retained is the WAL that the server has written since RestartLSN, in bytes; 0 when nobody has ever used the slot. A
+	// standby counts what it has received.
+	Retained int64
+	// Safe is how much more WAL may be written before the slot loses some, in bytes; negative when the next checkpoint may
+	// remove it. nil means that the server sets no limit (max_slot_wal_keep_size, from PostgreSQL 13), or that it is lost.
+	Safe *int64
 }
 
 // Setting returns a setting as SHOW prints it ("5min", "16MB"), and whether it is known: it exists in this version and the
@@ -219,12 +225,15 @@ func (c *Conn) queueSlot(batch *pgx.Batch, facts *Facts, name string) {
 	if name == "" {
 		return
 	}
-	sql := fmt.Sprintf(`SELECT slot_name, slot_type, active, coalesce(restart_lsn, '0/0')::text, coalesce(%s, '')
-		FROM pg_replication_slots WHERE slot_name = $1`, c.dialect.slotWALStatus)
+	sql := fmt.Sprintf(`SELECT slot_name, slot_type, active, coalesce(restart_lsn, '0/0')::text, coalesce(%s, ''), %s,
+			coalesce(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+				ELSE pg_current_wal_lsn() END, restart_lsn), 0)::bigint
+		FROM pg_replication_slots WHERE slot_name = $1`, c.dialect.slotWALStatus, c.dialect.slotSafeSize)
 	batch.Queue(sql, name).Query(func(rows pgx.Rows) error {
 		var slot Slot
 		var lsn string
-		_, err := pgx.ForEachRow(rows, []any{&slot.Name, &slot.Type, &slot.Active, &lsn, &slot.WALStatus}, func() (err error) {
+		columns := []any{&slot.Name, &slot.Type, &slot.Active, &lsn, &slot.WALStatus, &slot.Safe, &slot.Retained}
+		_, err := pgx.ForEachRow(rows, columns, func() (err error) {
 			slot.RestartLSN, err = wal.ParseLSN(lsn)
 			found := slot
 			facts.Slot = &found

@@ -103,7 +103,7 @@ func TestFactsAreWhatTheServerSays(t *testing.T) {
 		if name := c.MustSQL(t, "SELECT pg_walfile_name(pg_current_wal_insert_lsn())"); facts.CurrentWAL != name {
 			t.Errorf("current WAL %s, want %s", facts.CurrentWAL, name)
 		}
-		if facts.Slot.Active || facts.Slot.RestartLSN != 0 {
+		if facts.Slot.Active || facts.Slot.RestartLSN != 0 || facts.Slot.Retained != 0 {
 			t.Errorf("slot %+v, want an unused one", facts.Slot)
 		}
 		if got, known := facts.SummarizeWAL(), version >= 17; (got != "") != known {
