@@ -32,6 +32,7 @@ func TestBench(t *testing.T) {
 	}{
 		{"start", benchStart},
 		{"list", benchListBackups},
+		{"index", benchWALIndex},
 		{"archive", benchArchive},
 		{"put-wal", benchPutWAL},
 		{"plugin", benchPluginStart},
@@ -127,8 +128,7 @@ func writeManyBackups(t *testing.T, dir string) {
 		id := at.Format("20060102T150405")
 		wal := func(n int) string { return fmt.Sprintf("00000001%08X%08X", n/256, n%256) }
 		first := i*10 + 1
-		info := fmt.Sprintf("backup_label=None\nbegin_offset=40\nbegin_time=%s\nbegin_wal=%s\nbegin_xlog=%X/%X\nchildren_backup_ids=None\ncluster_size=1000000\ncompression=None\nconfig_file=/d/postgresql.conf\ncopy_stats={'total_time': 1.5, 'copy_time': 1.5}\ndeduplicated_size=1000000\nend_offset=312\nend_time=%s\nend_wal=%s\nend_xlog=%X/%X\nerror=None\nhba_file=/d/pg_hba.conf\nident_file=/d/pg_ident.conf\nincluded_files=None\nmode=rsync-concurrent\npgdata=/d\nserver_name=main\nsize=1000000\nstatus=DONE\nsystemid=7000000000000000001\ntablespaces=None\ntimeline=1\nversion=150018\nxlog_segment_size=16777216\n",
-			at.Format("2006-01-02 15:04:05.000000+00:00"), wal(first), first/256, first%256<<24+40, at.Add(time.Minute).Format("2006-01-02 15:04:05.000000+00:00"), wal(first), first/256, first%256<<24+312)
+		info := backupInfo(at, 1, first)
 		must(os.MkdirAll(filepath.Join(dir, "base", id, "data"), 0o755))
 		must(os.WriteFile(filepath.Join(dir, "meta", id+"-backup.info"), []byte(info), 0o644))
 		// Debian's Barman 3.4 knows only the older place, and fewer keys.
