@@ -57,7 +57,7 @@ func FuzzAppendToAnyIndex(f *testing.F) {
 // readable are the records of the index that can be read.
 func readable(t *testing.T, c *Catalog) (records []WALRecord) {
 	t.Helper()
-	for line, err := range ReadWALLines(content(t, c.Layout.WALIndexPath()), "x") {
+	for line, err := range ReadWALLines([]byte(content(t, c.Layout.WALIndexPath())), "x").All() {
 		if err == nil {
 			records = append(records, line.WALRecord)
 		}

@@ -162,7 +162,7 @@ func checkIndex(t *testing.T, layout catalog.Layout) {
 		t.Fatal(err)
 	}
 	lines := map[string]int{}
-	for line, err := range catalog.ReadWALLines(string(text), layout.WALIndexPath()) {
+	for line, err := range catalog.ReadWALLines(text, layout.WALIndexPath()).All() {
 		if err != nil {
 			t.Error(err)
 			continue

@@ -191,7 +191,7 @@ func (w *walWitness) index(c powerloss.Content) map[string]bool {
 	names, done := w.indexes[c.ID]
 	if !done {
 		names = map[string]bool{}
-		for line, err := range catalog.ReadWALLines(string(c.Bytes()), "index") {
+		for line, err := range catalog.ReadWALLines(c.Bytes(), "index").All() {
 			if err == nil {
 				names[line.Name] = true
 			}
