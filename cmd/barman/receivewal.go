@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/barman-go/barman/core/archive"
 	"github.com/barman-go/barman/core/lock"
 	"github.com/barman-go/barman/core/postgres"
 	"github.com/barman-go/barman/core/receive"
@@ -178,6 +179,7 @@ func (s *server) receiver() (*receive.Receiver, error) {
 	return &receive.Receiver{
 		Server: s.Name, Dir: s.layout.Streaming, WALs: s.layout.WALs, Slot: s.SlotName, CreateSlot: s.CreateSlot == "auto",
 		SystemID: expect.SystemID, Out: s.out, Log: s.log, Now: now,
+		Room: func(need int64) error { return archive.CheckSpace(s.layout.Streaming, need, s.WALFreeSpaceReserve) },
 		Connect: func(ctx context.Context) (*postgres.ReplicationConn, error) {
 			return postgres.ConnectReplication(ctx, info, s.StreamingArchiverName)
 		},

@@ -14,7 +14,7 @@ const (
 	defaultShare   = 20
 )
 
-// NoSpaceError means that WAL cannot be accepted without using space that is reserved. It is an ENOSPC.
+// NoSpaceError means that WAL cannot be accepted without using space that is reserved. It is an fsx.ErrNoSpace.
 type NoSpaceError struct {
 	// Dir is where the WAL was to go.
 	Dir string
@@ -27,8 +27,8 @@ func (e *NoSpaceError) Error() string {
 		e.Dir, report.Size(e.Free), report.Size(e.Need), report.Size(e.Reserve))
 }
 
-// Unwrap is what a full disk says.
-func (e *NoSpaceError) Unwrap() error { return syscall.ENOSPC }
+// Unwrap gives what a full disk says.
+func (e *NoSpaceError) Unwrap() []error { return []error{fsx.ErrNoSpace, syscall.ENOSPC} }
 
 // CheckSpace tells whether a directory's disk can take need more bytes of WAL and keep its reserve. The error is a
 // *NoSpaceError when it cannot. reserve is the option wal_free_space_reserve, in bytes; nil when it is not set.

@@ -202,6 +202,40 @@ func TestAFullDiskAcknowledgesNothing(t *testing.T) {
 	}
 }
 
+// TestAReceiverLeavesSpaceFree ends a receiver before it takes space that is reserved: nothing of the next segment is acknowledged.
+func TestAReceiverLeavesSpaceFree(t *testing.T) {
+	dir := t.TempDir()
+	c := cluster(t, nil)
+	createSlot(t, c, "main")
+	r := receiver(t, c.Conninfo("", ""), "main", dir)
+	reserved := errors.New("reserved")
+	asked := 0
+	r.Room = func(need int64) error {
+		if need != 1<<20 {
+			t.Errorf("room for %d bytes was asked for, of a segment of 1 MiB", need)
+		}
+		if asked++; asked > 3 {
+			return reserved
+		}
+		return nil
+	}
+	r.start(t)
+	r.waitFlushed(t, c)
+	write(t, c, 8)
+	if err := r.end(t); !errors.Is(err, reserved) {
+		t.Errorf("the receiver ended with %v", err)
+	}
+	files := content(t, dir)
+	if len(files) != 3 {
+		t.Errorf("%d files, want three", len(files))
+	}
+	for name := range files {
+		if strings.HasSuffix(name, ".partial") {
+			t.Errorf("%s took space that is reserved", name)
+		}
+	}
+}
+
 // TestStreamingOverTLS receives through an encrypted connection, where data comes in records.
 func TestStreamingOverTLS(t *testing.T) {
 	c := cluster(t, nil)

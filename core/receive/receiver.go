@@ -29,6 +29,9 @@ type Receiver struct {
 	CreateSlot bool
 	// SystemID is that of the catalog; 0 when it has none yet.
 	SystemID wal.SystemID
+	// Room is asked before the file of a new segment takes need bytes of Dir's disk; its error ends the receiver, as a full disk
+	// does. May be nil.
+	Room func(need int64) error
 	// Completed is called when there is a new complete segment or history file. It must not block. May be nil.
 	Completed func()
 	Out       report.Messenger

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/barman-go/barman/core/postgres"
@@ -64,6 +67,9 @@ func (s *session) timeline(ctx context.Context, at position) (next position, err
 }
 
 func (t *stream) open(at position) error {
+	if err := t.room(at); err != nil {
+		return final{err}
+	}
 	file, truncated, err := openSegment(t.Dir, at, t.expect)
 	if truncated {
 		t.Out.Info("Truncating partial file %s", wal.PartialName(at.segment(t.expect.SegmentSize)))
@@ -73,6 +79,18 @@ func (t *stream) open(at position) error {
 	}
 	t.file = file
 	return nil
+}
+
+// room tells whether the segment at an address may take space. A file that is there has it already.
+func (t *stream) room(at position) error {
+	if t.Room == nil {
+		return nil
+	}
+	_, err := os.Stat(filepath.Join(t.Dir, wal.PartialName(at.segment(t.expect.SegmentSize))))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return t.Room(int64(t.expect.SegmentSize))
 }
 
 // receive runs until the timeline ends, which is no error.
