@@ -163,22 +163,31 @@ func RemoveWALFiles(
 		}
 		errs = append(errs, err)
 	}
-	for dir := range dirs {
-		errs = append(errs, settle(dir, layout.WALs))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, settle(dirs, layout.WALs))...)
 }
 
-// settle makes removals in a directory durable, or removes the directory when nothing is left in it.
-func settle(dir, root string) error {
-	if dir != root {
-		err := os.Remove(dir)
-		if err == nil || errors.Is(err, fs.ErrNotExist) {
-			return fsx.SyncDir(root)
+// settle removes the directories in which nothing is left, and makes removals in all of them durable. One sync of the root
+// is enough for all directories that are gone.
+func settle(dirs map[string]bool, root string) error {
+	var errs []error
+	changed := map[string]bool{}
+	for dir := range dirs {
+		gone := false
+		if dir != root {
+			err := os.Remove(dir)
+			gone = err == nil || errors.Is(err, fs.ErrNotExist)
+			if !gone && !isNotEmpty(err) && !errors.Is(err, fs.ErrExist) {
+				errs = append(errs, err)
+			}
 		}
-		if !isNotEmpty(err) && !errors.Is(err, fs.ErrExist) {
-			return err
+		if gone {
+			changed[root] = true
+		} else {
+			changed[dir] = true
 		}
 	}
-	return fsx.SyncDir(dir)
+	for dir := range changed {
+		errs = append(errs, fsx.SyncDir(dir))
+	}
+	return errors.Join(errs...)
 }
