@@ -3,8 +3,10 @@ package archive_test
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/barman-go/barman/core/archive"
@@ -33,15 +35,13 @@ func TestSendTarIsAStreamThatPutWALTakes(t *testing.T) {
 		check(t, err)
 		other := newSite(t)
 		check(t, other.putWAL(stream))
-		var names []string
 		for name, content := range want {
-			names = append(names, name)
 			got, err := os.ReadFile(filepath.Join(other.layout.Incoming, name))
 			if err != nil || !bytes.Equal(got, content) {
 				t.Errorf("%d files wanted: %s differs (error %v)", n, name, err)
 			}
 		}
-		other.wantTree(other.layout.Incoming, names...)
+		other.wantTree(other.layout.Incoming, slices.Sorted(maps.Keys(want))...)
 	}
 	stream, err := send(seg3, 5)
 	if !errors.Is(err, archive.ErrNotFound) || len(stream) > 0 {
