@@ -9,6 +9,7 @@ TOOL     := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 # LIBEXECDIR is where an installed barman finds the plugins of its own build; empty means plugins/ beside the executable.
 LIBEXECDIR ?=
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.libexecDir=$(LIBEXECDIR)
+FUZZTIME ?= 30s
 COMMANDS := $(filter-out internal,$(notdir $(wildcard cmd/*)))
 PLUGINS  := $(foreach t,transfer compress hooks,$(addprefix $(t)/,$(filter-out internal,$(notdir $(wildcard plugins/$(t)/*)))))
 
@@ -46,6 +47,14 @@ demo: ## Back up, destroy and recover a real PostgreSQL server, step by step
 bench: build ## Measure this program and its peers side by side; writes docs/benchmarks.md
 	$(GO) test -count=1 -timeout 60m -run TestBench ./test/bench -bench-report $(CURDIR)/docs/benchmarks.md -v
 
+fuzz: ## Run every fuzz target for FUZZTIME (30s) each
+	@set -e; for file in $$(grep -rl '^func Fuzz.*testing.F)' --include='*_test.go' . | sort); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' $$file); do \
+			echo "== $$file $$target"; \
+			$(GO) test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=20x $$(dirname $$file); \
+		done; \
+	done
+
 versions: ## Fetch PostgreSQL 13, 17, 18 and newer Python Barmans for the tests that use them (Debian, root)
 	./test/lab/versions.sh
 
@@ -69,4 +78,4 @@ install: build ## Install into $(DESTDIR)$(PREFIX)
 clean: ## Remove what was built
 	rm -rf bin
 
-.PHONY: help deps build test lint demo bench versions generate generate-check install clean
+.PHONY: help deps build test lint demo bench fuzz versions generate generate-check install clean
