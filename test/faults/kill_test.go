@@ -178,7 +178,7 @@ func (s *scene) play(t *testing.T, r round) {
 	if left := w.survivors(deathWatch, s.host.Dir, s.primary.Data); len(left) > 0 {
 		t.Errorf("still there %s later: %+v", deathWatch, left)
 	}
-	s.checkLocks(t)
+	checkLocks(t, s.host)
 	const sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'barman%' OR backend_type = 'walsender'"
 	if err := s.primary.WaitSQL(t.Context(), sessions, "0"); err != nil {
 		t.Errorf("sessions of barman are left: %v", err)
@@ -289,9 +289,9 @@ func (s *scene) ids(t *testing.T) map[string]catalog.Status {
 }
 
 // checkLocks looks for locks that somebody still holds.
-func (s *scene) checkLocks(t *testing.T) {
+func checkLocks(t *testing.T, host *backuphost.Host) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(s.host.Locks, ".*.lock"))
+	files, err := filepath.Glob(filepath.Join(host.Locks, ".*.lock"))
 	if err != nil || len(files) == 0 {
 		t.Errorf("lock files: %v, %v", files, err)
 	}
