@@ -29,6 +29,9 @@ build: ## Build every program into bin/ and every plugin into bin/plugins/
 	@set -e; for p in $(PLUGINS); do \
 		type=$${p%%/*}; name=$${p##*/}; [ $$type = hooks ] && type=hook; \
 		$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plugins/barman-$$type-$$name ./plugins/$$p; \
+		for alias in $$(cat plugins/$$p/aliases 2>/dev/null); do \
+			ln -sf barman-$$type-$$name bin/plugins/barman-$$type-$$alias; \
+		done; \
 	done
 	@echo "built: $(COMMANDS), plugins: $(notdir $(PLUGINS))"
 
@@ -69,7 +72,10 @@ install: LIBEXECDIR := $(LIBEXEC)/plugins
 install: build ## Install into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXEC)/plugins $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 0755 $(addprefix bin/,$(COMMANDS)) $(DESTDIR)$(BINDIR)
-	install -m 0755 bin/plugins/* $(DESTDIR)$(LIBEXEC)/plugins
+	@set -e; for f in bin/plugins/*; do \
+		if [ -L $$f ]; then cp -P --remove-destination $$f $(DESTDIR)$(LIBEXEC)/plugins; \
+		else install -m 0755 $$f $(DESTDIR)$(LIBEXEC)/plugins; fi; \
+	done
 	for c in $(COMMANDS); do \
 		$(GO) run -tags man ./cmd/$$c man $(DESTDIR)$(PREFIX)/share/man/man1 && \
 		$(GO) run -tags man ./cmd/$$c completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$c || exit 1; \

@@ -10,7 +10,8 @@ tool (
 require (
 	github.com/agext/levenshtein v1.2.3
 	github.com/creack/pty v1.1.24
-	github.com/dsnet/compress v0.0.1
+	github.com/dsnet/compress v0.0.2-0.20230904184137-39efe44ab707
+	github.com/golang/snappy v1.0.0
 	github.com/google/go-cmp v0.7.0
 	github.com/google/shlex v0.0.0-20191202100458-e7afc7fbc510
 	github.com/hanwen/go-fuse/v2 v2.12.1

@@ -127,6 +127,9 @@ func (s *server) codecs() *archive.Codecs {
 		if magic := s.Magic(); len(magic) > 0 {
 			s.walCodecs.Magics = []archive.Magic{{Format: "custom", Bytes: magic}}
 		}
+		if s.CustomDecompressionFilter != "" {
+			s.walCodecs.LastResort = "custom"
+		}
 	}
 	return s.walCodecs
 }

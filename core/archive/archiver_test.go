@@ -96,28 +96,64 @@ func TestArchiveWALSaysWhenThereIsNothing(t *testing.T) {
 }
 
 // compressions are those that come with Barman, with a format for each.
-var compressions = []string{"", "gzip", "zstd", "lz4", "custom"}
+// compressions are all that Barman knows; "none" is as good as nothing.
+var compressions = []string{
+	"none", "gzip", "zstd", "lz4", "custom", "bzip2", "pybzip2", "pigz", "pygzip", "xz", "snappy",
+}
 
 func TestArchiveWALWithEachCompressionAndReadAllAfterAChange(t *testing.T) {
 	s := newSite(t)
 	s.filters = map[string]any{"compression_filter": "gzip -c | cat", "decompression_filter": "gzip -dc"}
-	for i, compression := range compressions {
+	content := func(i int) (string, []byte) {
 		name := fmt.Sprintf("0000000100000000000000%02X", i+1)
-		s.deliver(name, segment(t, name, []int{mib, 16 * mib}[i%2], uint64(i)))
-		s.run(s.archiver(compression), s.incoming())
+		size := mib
+		if compressions[i] == "gzip" {
+			size = 16 * mib
+		}
+		return name, segment(t, name, size, uint64(i))
 	}
-	want := []string{seg1 + " None", seg2 + " gzip", seg3 + " zstd", "000000010000000000000004 lz4", "000000010000000000000005 custom"}
+	var want []string
+	for i, compression := range compressions {
+		name, plain := content(i)
+		s.deliver(name, plain)
+		s.run(s.archiver(compression), s.incoming())
+		recorded := compression
+		if compression == "none" {
+			recorded = "None"
+		}
+		want = append(want, name+" "+recorded)
+	}
 	if diff := cmp.Diff(want, s.indexed()); diff != "" {
 		t.Errorf("index (-want +got):\n%s", diff)
 	}
-	for _, now := range compressions {
+	for _, now := range []string{"none", "custom"} {
 		codecs := s.codecs(now)
 		for i := range compressions {
-			name := fmt.Sprintf("0000000100000000000000%02X", i+1)
-			s.wantGet(codecs, name, segment(t, name, []int{mib, 16 * mib}[i%2], uint64(i)))
+			name, plain := content(i)
+			s.wantGet(codecs, name, plain)
 		}
 	}
 	s.wantNoTemps()
+}
+
+func TestRebuiltIndexNamesTheFamilyOfEachFormat(t *testing.T) {
+	s := newSite(t)
+	var want []string
+	for i, x := range []struct{ configured, recognised string }{
+		{"pigz", "gzip"}, {"pygzip", "gzip"}, {"pybzip2", "bzip2"}, {"xz", "xz"}, {"snappy", "snappy"},
+	} {
+		name := fmt.Sprintf("0000000100000000000000%02X", i+1)
+		s.deliver(name, segment(t, name, mib, uint64(i)))
+		s.run(s.archiver(x.configured), s.incoming())
+		want = append(want, name+" "+x.recognised)
+	}
+	check(t, os.Remove(s.layout.WALIndexPath()))
+	if _, err := s.index.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, s.indexed()); diff != "" {
+		t.Errorf("index (-want +got):\n%s", diff)
+	}
 }
 
 func TestCustomCompressionWithoutMagicIsReadBackFromTheArchive(t *testing.T) {

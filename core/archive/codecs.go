@@ -31,6 +31,8 @@ type Codecs struct {
 	Compression, Level string
 	// Magics recognise formats besides those that catalog knows.
 	Magics []Magic
+	// LastResort is the plugin that gets what the plugin of the format cannot decode; empty for none. See Decode.
+	LastResort string
 	// Installed names the compress plugins that can be found. It is asked, and they are started, only for a file that is
 	// neither in a known format nor plain. May be nil.
 	Installed func() []string

@@ -33,12 +33,18 @@ var plugins = sync.OnceValues(func() (string, error) {
 	}
 	const module = "github.com/barman-go/barman/"
 	for name, pkg := range map[string]string{
-		"gzip": "plugins/compress/gzip", "zstd": "plugins/compress/zstd", "lz4": "plugins/compress/lz4",
+		"gzip": "plugins/compress/gzip", "bzip2": "plugins/compress/bzip2", "zstd": "plugins/compress/zstd",
+		"lz4": "plugins/compress/lz4", "xz": "plugins/compress/xz", "snappy": "plugins/compress/snappy",
 		"custom": "plugins/compress/custom", "fault": "test/faultplugin",
 	} {
 		build := exec.Command("go", "build", "-o", filepath.Join(dir, "barman-compress-"+name), module+pkg)
 		if out, err := build.CombinedOutput(); err != nil {
 			return dir, fmt.Errorf("%w: %s", err, out)
+		}
+	}
+	for alias, name := range map[string]string{"pigz": "gzip", "pygzip": "gzip", "pybzip2": "bzip2"} {
+		if err := os.Symlink("barman-compress-"+name, filepath.Join(dir, "barman-compress-"+alias)); err != nil {
+			return dir, err
 		}
 	}
 	return dir, nil

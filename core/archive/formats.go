@@ -65,17 +65,17 @@ func (c *Codecs) FormatOf(ctx context.Context, path string) (string, error) {
 	return c.StoredFormat(ctx, head)
 }
 
-// commonFormat recognises formats without asking a plugin.
+// commonFormat recognises formats without asking a plugin. Barman compares magics in the order of the formats' names, and
+// that of a custom filter only while it is the configured compression: then it comes after bzip2's and before gzip's. Here
+// it is known afterwards too, so that a change of the setting leaves no file behind.
 func (c *Codecs) commonFormat(head []byte) string {
-	if known := catalog.IdentifyFormat(head); known != "" {
-		return known
-	}
+	known := catalog.IdentifyFormat(head)
 	for _, m := range c.Magics {
-		if bytes.HasPrefix(head, m.Bytes) {
+		if bytes.HasPrefix(head, m.Bytes) && (known == "" || m.Format == c.Compression && m.Format < known) {
 			return m.Format
 		}
 	}
-	return ""
+	return known
 }
 
 // looksPlain tells a WAL segment, a text such as a history file, and a partial segment that was not written to yet.

@@ -2,6 +2,7 @@ package archive_test
 
 import (
 	"bytes"
+	"compress/bzip2"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -55,7 +56,7 @@ func TestGetWALLooksEverywhereInBarmansOrder(t *testing.T) {
 
 func TestGetWALInTheFormWanted(t *testing.T) {
 	content := segment(t, seg1, mib, 1)
-	for _, stored := range []string{"", "gzip", "zstd"} {
+	for _, stored := range []string{"", "pigz", "zstd", "pybzip2"} {
 		s := newSite(t)
 		s.deliver(seg1, content)
 		s.run(s.archiver(stored), s.incoming())
@@ -67,6 +68,11 @@ func TestGetWALInTheFormWanted(t *testing.T) {
 		check(t, err)
 		if plain, err := io.ReadAll(z); err != nil || !bytes.Equal(plain, content) {
 			t.Errorf("stored as %q, wanted as gzip: error %v", stored, err)
+		}
+		packed, err = s.get(codecs, seg1, archive.GetOptions{Compression: "bzip2"})
+		check(t, err)
+		if plain, err := io.ReadAll(bzip2.NewReader(bytes.NewReader(packed))); err != nil || !bytes.Equal(plain, content) {
+			t.Errorf("stored as %q, wanted as bzip2: error %v", stored, err)
 		}
 		raw, err := s.get(codecs, seg1, archive.GetOptions{KeepCompression: true})
 		check(t, err)

@@ -11,7 +11,6 @@ import (
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/core/wal"
-	"github.com/barman-go/barman/sdk/compress"
 	"github.com/barman-go/barman/sdk/diag"
 )
 
@@ -40,21 +39,6 @@ func isVerdict(err error) bool {
 func aboutContent(ctx context.Context, err error) bool {
 	var d diag.Diagnostic
 	return ctx.Err() == nil && errors.As(err, &d) && (d.Code == "" || d.Code == diag.CodeCorrupt)
-}
-
-// Decode writes the plain content of a file in the given format to dest, which must not exist. Content that cannot be
-// decoded is a *DamagedError.
-func (c *Codecs) Decode(ctx context.Context, path, format, dest string) error {
-	p, id, err := c.decoder(ctx, format)
-	if err != nil {
-		return err
-	}
-	req := compress.FileRequest{Source: path, Destination: dest, Options: compress.Options{Format: id}}
-	_, err = p.DecompressFile(ctx, req)
-	if err != nil && aboutContent(ctx, err) {
-		return &DamagedError{Path: path, Format: format, Err: err}
-	}
-	return err
 }
 
 // Plain returns a path of an archived file's uncompressed content: path itself when it is not compressed, and otherwise a

@@ -100,8 +100,9 @@ func (r *runner) Start(context.Context) error {
 func (r *runner) command(stdout, stderr, liveness *os.File) (*exec.Cmd, error) {
 	const livenessFD, scriptFD = 3, 4
 	cmd := &exec.Cmd{
-		Path:       "/proc/self/fd/" + strconv.Itoa(int(r.found.file.Fd())),
-		Args:       []string{r.found.RealPath},
+		Path: "/proc/self/fd/" + strconv.Itoa(int(r.found.file.Fd())),
+		// The name that was looked for: an executable may be several plugins, by way of links.
+		Args:       []string{r.found.Path},
 		Env:        append(r.env, plugin.LivenessKey+"="+strconv.Itoa(livenessFD)),
 		Dir:        "/",
 		Stdout:     stdout,

@@ -46,6 +46,14 @@ var rules = []rule{
 		from: "", to: "github.com/pierrec/lz4/v4", except: []string{"plugins/compress", "cmd/barman-wal-archive", "cmd/barman-wal-restore", "test"},
 		why: "encoding belongs to compress plugins and the two stand-alone clients",
 	},
+	{
+		from: "", to: "github.com/dsnet/compress", except: []string{"plugins/compress", "cmd/barman-wal-archive", "cmd/barman-wal-restore", "test"},
+		why: "encoding belongs to compress plugins and the two stand-alone clients",
+	},
+	{
+		from: "", to: "github.com/ulikunitz/xz", except: []string{"plugins/compress", "cmd/barman-wal-archive", "cmd/barman-wal-restore", "test"},
+		why: "encoding belongs to compress plugins and the two stand-alone clients",
+	},
 	{from: "core/wal", to: "os", why: "pure"},
 	{from: "core/retention", to: "os", why: "pure"},
 }

@@ -6,10 +6,12 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/barman-go/barman/core/pluginhost"
 	"github.com/barman-go/barman/sdk/hook"
 	"github.com/barman-go/barman/sdk/plugin"
 	"github.com/barman-go/barman/sdk/plugintest"
 	"github.com/barman-go/barman/sdk/schema"
+	"github.com/barman-go/barman/test/lab"
 )
 
 // options are what a plugin needs to be opened, by the directory of its package.
@@ -61,5 +63,27 @@ func TestBundledPlugins(t *testing.T) {
 			}
 			plugintest.Run(t, executable, options[dir]...)
 		})
+	}
+}
+
+// TestOtherNamesOfPlugins has the host start each executable under the names that links give it.
+func TestOtherNamesOfPlugins(t *testing.T) {
+	build := lab.BuildBinaries(t)
+	host := pluginhost.New(pluginhost.Options{BundledDir: build.Plugins, SearchPath: []string{}, TempDir: lab.ScratchDir(t)})
+	t.Cleanup(func() {
+		if err := host.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for name, target := range map[string]string{"pigz": "gzip", "pygzip": "gzip", "pybzip2": "bzip2"} {
+		entry, err := host.Verify(t.Context(), plugin.TypeCompress, name, pluginhost.Use{})
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		want := filepath.Join(build.Plugins, plugin.ExecutableName(plugin.TypeCompress, target))
+		if entry.Status != pluginhost.InForce || entry.RealPath != want {
+			t.Errorf("%s is %s and leads to %s, want %s", name, entry.Status, entry.RealPath, want)
+		}
 	}
 }

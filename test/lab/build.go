@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,6 +85,26 @@ func (b *Build) buildPlugins(ctx context.Context, root string) error {
 			if err := goBuild(ctx, source, filepath.Join(b.Plugins, name)); err != nil {
 				return err
 			}
+			if err := b.linkAliases(source, kind, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// linkAliases gives a plugin the other names that its source directory lists, by links as the Makefile makes them.
+func (b *Build) linkAliases(source, kind, name string) error {
+	aliases, err := os.ReadFile(filepath.Join(source, "aliases"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, alias := range strings.Fields(string(aliases)) {
+		if err := os.Symlink(name, filepath.Join(b.Plugins, "barman-"+kind+"-"+alias)); err != nil {
+			return err
 		}
 	}
 	return nil

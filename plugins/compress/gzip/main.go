@@ -15,7 +15,8 @@ func main() { plugin.Serve(definition()) }
 
 func definition() plugin.Definition {
 	return plugin.Definition{
-		Name: "gzip", Version: "1.0.0", Summary: "gzip files, several times as fast as zlib", License: "Apache-2.0",
+		Name: plugin.CalledAs(plugin.TypeCompress, "gzip", "pigz", "pygzip"), Version: "1.0.0",
+		Summary: "gzip files, several times as fast as zlib", License: "Apache-2.0",
 		Compress: func(context.Context, plugin.Env) (compress.Compressor, error) { return newCoder(), nil },
 	}
 }

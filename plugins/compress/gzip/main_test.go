@@ -7,7 +7,7 @@ import (
 )
 
 func TestFormat(t *testing.T) {
-	codectest.Run(t, newCoder(), codectest.Tool{Name: "gzip", Options: []string{"-1", "-6", "-9"}})
+	codectest.Run(t, newCoder(), codectest.Tool{Name: "gzip", Decode: "-d -c", Encode: []string{"-c -1", "-c -6", "-c -9"}})
 }
 
 func FuzzDecompress(f *testing.F) { codectest.Fuzz(f, newCoder()) }

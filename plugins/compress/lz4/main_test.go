@@ -7,7 +7,7 @@ import (
 )
 
 func TestFormat(t *testing.T) {
-	codectest.Run(t, newCoder(), codectest.Tool{Name: "lz4", Options: []string{"-1", "-9", "-12", "-BD -B4", "--content-size"}})
+	codectest.Run(t, newCoder(), codectest.Tool{Name: "lz4", Decode: "-d -c", Encode: []string{"-c -1", "-c -9", "-c -12", "-c -BD -B4", "-c --content-size"}})
 }
 
 func FuzzDecompress(f *testing.F) { codectest.Fuzz(f, newCoder()) }

@@ -2,5 +2,5 @@
 // files go both ways between the plugin and the format's command line tool, and a damaged file is never decoded without
 // an error. A compressor's test is one call:
 //
-//	codectest.Run(t, newCoder(), codectest.Tool{Name: "zstd", Options: []string{"-3", "--ultra --long=27 -3"}})
+//	codectest.Run(t, newCoder(), codectest.Tool{Name: "zstd", Decode: "-d -c", Encode: []string{"-c -3", "-c -19"}})
 package codectest
