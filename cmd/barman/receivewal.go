@@ -177,7 +177,7 @@ func (s *server) receiver() (*receive.Receiver, error) {
 		return nil, err
 	}
 	return &receive.Receiver{
-		Server: s.Name, Dir: s.layout.Streaming, WALs: s.layout.WALs, Slot: s.SlotName, CreateSlot: s.CreateSlot == "auto",
+		Server: s.Name, Dir: s.layout.Streaming, WALs: s.layout.WALs, Errors: s.layout.Errors, Slot: s.SlotName, CreateSlot: s.CreateSlot == "auto",
 		SystemID: expect.SystemID, Out: s.out, Log: s.log, Now: now,
 		Room: func(need int64) error { return archive.CheckSpace(s.layout.Streaming, need, s.WALFreeSpaceReserve) },
 		Connect: func(ctx context.Context) (*postgres.ReplicationConn, error) {

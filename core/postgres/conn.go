@@ -149,7 +149,7 @@ func (s *session) place() string {
 }
 
 // clientKeywords are libpq parameters that pgx does not know. libpq uses them itself; sent to the server as run-time
-// parameters they would make it refuse the connection.
+// parameters they would make it refuse the connection. Those about TCP are honoured by dialFunc.
 var clientKeywords = []string{
 	"hostaddr", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
 	"requirepeer", "requiressl", "sslcrl", "sslcrldir", "sslcompression", "ssl_min_protocol_version",
@@ -178,6 +178,13 @@ func pgxConfig(info Conninfo, applicationName string) (*pgx.ConnConfig, error) {
 	}
 	if hostaddr != "" {
 		config.LookupFunc = lookupHostaddr(info.Get("host"), hostaddr)
+	}
+	dial, err := dialFunc(info, config.ConnectTimeout)
+	if err != nil {
+		return nil, err
+	}
+	if dial != nil {
+		config.DialFunc = dial
 	}
 	// One round trip per statement, and nothing prepared on the server: our statements run once.
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec

@@ -268,3 +268,40 @@ func TestStreamingOverTLS(t *testing.T) {
 		}
 	}
 }
+
+// TestAnOlderCopyOfTheServerTakesNothingAway replaces the server by a copy of its files from before: on the same timeline it sends other
+// WAL for the segment that was being received. What was received from the lost server is kept.
+func TestAnOlderCopyOfTheServerTakesNothingAway(t *testing.T) {
+	c := cluster(t, nil)
+	c.MustSQL(t, "CREATE TABLE t (name text)")
+	if err := c.Stop(lab.Fast); err != nil {
+		t.Fatal(err)
+	}
+	older := filepath.Join(lab.ScratchDir(t), "data")
+	if out, err := exec.Command("cp", "-a", c.Data, older).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := c.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r := receiver(t, c.Conninfo("", ""), "", t.TempDir()).start(t)
+	c.MustSQL(t, "INSERT INTO t VALUES ('acknowledged and lost')")
+	r.waitFlushed(t, c)
+	r.finish(t)
+	if err := c.Destroy(); err != nil {
+		t.Fatal(err)
+	}
+
+	copied := lab.OpenCluster(t, older, lab.ClusterOptions{})
+	copied.MustSQL(t, "INSERT INTO t VALUES ('another life')")
+	again := receiver(t, copied.Conninfo("", ""), "", r.Dir).start(t)
+	again.waitFlushed(t, copied)
+	again.finish(t)
+	kept, err := filepath.Glob(filepath.Join(again.Errors, "*.partial.*.duplicate"))
+	if err != nil || len(kept) != 1 || !strings.Contains(again.words.String(), "WARNING: main: the server's WAL is not what was received before") {
+		t.Fatalf("kept %v, %v; it said\n%s", kept, err, again.words)
+	}
+	if text, err := os.ReadFile(kept[0]); err != nil || !strings.Contains(string(text), "acknowledged and lost") {
+		t.Errorf("the kept file does not have the lost row: %v", err)
+	}
+}

@@ -59,7 +59,7 @@ func receiver(t *testing.T, conninfo, slot, dir string) *running {
 	}
 	w := &words{}
 	return &running{words: w, Receiver: &receive.Receiver{
-		Server: "main", Dir: dir, WALs: t.TempDir(), Slot: slot, Out: w, Log: hclog.NewNullLogger(), Now: time.Now,
+		Server: "main", Dir: dir, WALs: t.TempDir(), Errors: t.TempDir(), Slot: slot, Out: w, Log: hclog.NewNullLogger(), Now: time.Now,
 		Connect: func(ctx context.Context) (*postgres.ReplicationConn, error) {
 			return postgres.ConnectReplication(ctx, info, "barman_receive_wal")
 		},

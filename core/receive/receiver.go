@@ -18,8 +18,9 @@ import (
 // Receiver receives the WAL of one server. The caller holds the server's receive-wal lock.
 type Receiver struct {
 	Server string
-	// Dir is the streaming directory, which is created when it is missing; WALs is the archive.
-	Dir, WALs string
+	// Dir is the streaming directory, which is created when it is missing; WALs is the archive, and Errors is for what must not be
+	// overwritten.
+	Dir, WALs, Errors string
 	// Connect opens a replication session.
 	Connect func(context.Context) (*postgres.ReplicationConn, error)
 	// Ask asks the server, in an ordinary session, for what the replication protocol does not tell.

@@ -33,6 +33,9 @@ type segmentFile struct {
 	head    []byte
 	checked bool
 	vectors [][]byte
+	// earlier is the end of what the file held when it was opened; parted is called when what comes differs from that.
+	earlier wal.LSN
+	parted  func() error
 }
 
 // openSegment creates or continues the file of the segment at an address. truncated tells that there was one of an odd size, left by
@@ -41,7 +44,7 @@ func openSegment(dir string, at position, expect wal.Expect) (s *segmentFile, tr
 	segment := at.segment(expect.SegmentSize)
 	s = &segmentFile{
 		dir: dir, expect: expect, segment: segment,
-		begin: at.lsn, end: segment.EndLSN(expect.SegmentSize), written: at.lsn, flushed: at.lsn,
+		begin: at.lsn, end: segment.EndLSN(expect.SegmentSize), written: at.lsn, flushed: at.lsn, earlier: at.lsn,
 	}
 	s.file, err = os.OpenFile(s.partialPath(), os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
@@ -62,7 +65,8 @@ func (s *segmentFile) makeRoom() (truncated bool, err error) {
 	}
 	size := int64(s.expect.SegmentSize)
 	if info.Size() == size {
-		return false, nil
+		s.earlier, err = s.earlierEnd()
+		return false, err
 	}
 	if truncated = info.Size() != 0; truncated {
 		if err := s.file.Truncate(0); err != nil {
@@ -110,6 +114,11 @@ func (s *segmentFile) write(parts [][]byte) (rest [][]byte, err error) {
 	vectors := s.vectors
 	if !s.checked {
 		if vectors, err = s.examine(vectors); err != nil || vectors == nil {
+			return rest, err
+		}
+	}
+	if s.written < s.earlier {
+		if err := s.compare(vectors); err != nil {
 			return rest, err
 		}
 	}

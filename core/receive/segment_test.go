@@ -218,3 +218,49 @@ func TestPositionIsThatOfPgReceivewal(t *testing.T) {
 		}
 	}
 }
+
+// TestEarlierWALIsKeptWhereOtherWALComes: the same WAL again is written without a word; other WAL calls parted before anything of the
+// earlier file is lost.
+func TestEarlierWALIsKeptWhereOtherWALComes(t *testing.T) {
+	at := position{1, 0}
+	content := segmentBytes(at, 42)
+	for _, c := range []struct {
+		name   string
+		change int // the byte that differs; -1: none
+		parted bool
+	}{{"the same", -1, false}, {"other", 70_000, true}, {"other behind what is there", 200_000, false}} {
+		dir := t.TempDir()
+		s := open(t, dir, at)
+		if _, err := s.write(split(content[:100_000], 1000)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.sync(); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.ReadFile(s.partialPath())
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		second := bytes.Clone(content)
+		if c.change >= 0 {
+			second[c.change]++
+		}
+		again, calls := open(t, dir, at), 0
+		again.parted = func() error {
+			calls++
+			if now, err := os.ReadFile(again.partialPath()); err != nil || !bytes.Equal(now, before) {
+				t.Errorf("%s: the earlier file was changed before it could be kept; %v", c.name, err)
+			}
+			return nil
+		}
+		for _, part := range split(second, 3000) {
+			if _, err := again.write([][]byte{part}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := os.ReadFile(again.partialPath()); err != nil || !bytes.Equal(got, second) || (calls == 1) != c.parted || calls > 1 {
+			t.Errorf("%s: parted %d times, file as sent: %v; %v", c.name, calls, bytes.Equal(got, second), err)
+		}
+	}
+}

@@ -77,7 +77,7 @@ func (t *stream) open(at position) error {
 	if err != nil {
 		return final{err}
 	}
-	t.file = file
+	t.file, file.parted = file, t.keepEarlier
 	return nil
 }
 
