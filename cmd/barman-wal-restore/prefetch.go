@@ -80,7 +80,9 @@ func (p *prefetcher) run(ctx context.Context) (outcome, error) {
 		p.prune(wanted.after(p.o.parallel))
 		next, room := p.missing(wanted)
 		if !room {
-			if ended, err := p.waitForRoom(ctx, next); err != nil || ended == idle {
+			ended, err := p.waitForRoom(ctx, next)
+			if err != nil || ended == idle {
+				p.prune(stretch{})
 				return ended, err
 			}
 			continue
@@ -91,10 +93,33 @@ func (p *prefetcher) run(ctx context.Context) (outcome, error) {
 			return ended, err
 		case ended == unsupported:
 			session = p.oneByOne
+		case ended == archiveEnds || ended == gap:
+			return ended, p.linger(ctx)
 		case ended != again:
+			p.prune(stretch{})
 			return ended, nil
 		}
 	}
+}
+
+// linger waits at the end of the archive until PostgreSQL has taken what is here. What it does not ask for any more, because its
+// recovery is complete, is removed.
+func (p *prefetcher) linger(ctx context.Context) error {
+	_ = os.Remove(p.path("fetching"))
+	last, since := p.wanted(), time.Now()
+	for len(p.entries()) > 0 && time.Since(since) < maxIdle {
+		if wanted := p.wanted(); wanted != last {
+			last, since = wanted, time.Now()
+			p.prune(wanted.after(p.o.parallel))
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(10 * poll):
+		}
+	}
+	p.prune(stretch{})
+	return nil
 }
 
 // missing are the segments that the spool lacks, from the first one on. room is false when it is full; then they are the segment

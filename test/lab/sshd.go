@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ import (
 type SSHD struct {
 	Port int
 	dir  string
+	env  []string
 	log  string
 
 	cmd    *exec.Cmd
@@ -28,10 +30,11 @@ type SSHD struct {
 // ErrNoSSHD means that this machine cannot run the lab's sshd; the text says why.
 var ErrNoSSHD = errors.New("no sshd for tests")
 
-// StartSSHD starts an sshd; it skips the test where there is none.
-func StartSSHD(t testing.TB) *SSHD {
+// StartSSHD starts an sshd; it skips the test where there is none. Remote commands find env ("NAME=value", PATH included) in
+// their environment.
+func StartSSHD(t testing.TB, env ...string) *SSHD {
 	t.Helper()
-	s, err := NewSSHD(t.Context(), ScratchDir(t))
+	s, err := NewSSHD(t.Context(), ScratchDir(t), env...)
 	if errors.Is(err, ErrNoSSHD) {
 		t.Skip(err)
 	}
@@ -43,7 +46,7 @@ func StartSSHD(t testing.TB) *SSHD {
 }
 
 // NewSSHD is StartSSHD for programs. dir is an empty directory that other users can enter.
-func NewSSHD(ctx context.Context, dir string) (*SSHD, error) {
+func NewSSHD(ctx context.Context, dir string, env ...string) (*SSHD, error) {
 	const sshd = "/usr/sbin/sshd" // sshd wants to be called by its absolute path
 	if _, err := os.Stat(sshd); err != nil {
 		return nil, fmt.Errorf("%w: apt-get install openssh-server (%w)", ErrNoSSHD, err)
@@ -52,7 +55,7 @@ func NewSSHD(ctx context.Context, dir string) (*SSHD, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &SSHD{Port: port, dir: dir, log: filepath.Join(dir, "sshd.log")}
+	s := &SSHD{Port: port, dir: dir, env: env, log: filepath.Join(dir, "sshd.log")}
 	if os.Geteuid() == 0 {
 		// sshd's privilege separation insists on this directory, which the service's unit makes.
 		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
@@ -136,6 +139,9 @@ func (s *SSHD) start(_ context.Context, sshd string) error {
 		"PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin prohibit-password",
 		"PrintMotd no", "MaxStartups 100", "MaxSessions 100", "Subsystem sftp internal-sftp", "",
 	}, "\n")
+	if len(s.env) > 0 {
+		config += "SetEnv " + strings.Join(s.env, " ") + "\n"
+	}
 	if err := os.WriteFile(s.path("sshd_config"), []byte(config), 0o644); err != nil {
 		return err
 	}
@@ -187,6 +193,27 @@ func (s *SSHD) Command(client, remote User) []string {
 		"-o", "IdentitiesOnly=yes", "-o", "UserKnownHostsFile=" + s.path("known_hosts"), "-o", "StrictHostKeyChecking=yes",
 		"-o", "BatchMode=yes", "-o", "LogLevel=ERROR", remote.Name + "@127.0.0.1",
 	}
+}
+
+// Client makes a directory with a program ssh for PATH, which client uses to reach this server under any name of a host, if the
+// caller gives the port.
+func (s *SSHD) Client(t testing.TB, client User) string {
+	t.Helper()
+	dir := s.path("bin-" + client.Name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	argv := s.Command(client, client)
+	argv = argv[:len(argv)-1] // without user and host
+	if i := slices.Index(argv, "-p"); i >= 0 {
+		argv = slices.Delete(argv, i, i+2)
+	}
+	argv = append(argv, "-o", "HostName=127.0.0.1", "-o", fmt.Sprintf("HostKeyAlias='[127.0.0.1]:%d'", s.Port))
+	script := "#!/bin/sh\nexec /usr/bin/" + strings.Join(argv, " ") + ` "$@"` + "\n" // no word of it needs quotes
+	if err := os.WriteFile(filepath.Join(dir, "ssh"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // Log returns what sshd wrote.

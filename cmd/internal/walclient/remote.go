@@ -47,6 +47,7 @@ func (p *port) Set(text string) error {
 
 // Type names the value in the help.
 func (*port) Type() string { return "PORT" }
+
 // String is empty for the default.
 func (p *port) String() string {
 	if *p == 0 {
