@@ -274,11 +274,11 @@ func TestAProblemOfThePrefetcherIsToldOnce(t *testing.T) {
 	r.refused(2, "not a WAL segment", segmentName(3), "-p", "3")
 }
 
-// TestKilledPrefetchers recovers 60 segments while prefetchers are killed at random moments.
+// TestKilledPrefetchers recovers 30 segments while prefetchers are killed at random moments.
 func TestKilledPrefetchers(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
-	r.fill(60)
+	r.fill(30)
 	stop := make(chan struct{})
 	killed := make(chan int)
 	go func() {
@@ -295,14 +295,14 @@ func TestKilledPrefetchers(t *testing.T) {
 			}
 		}
 	}()
-	for i := 1; i <= 59; i++ {
+	for i := 1; i <= 29; i++ {
 		r.must(segmentName(i), "-p", "4")
 	}
 	close(stop)
-	if n := <-killed; n < 3 {
+	if n := <-killed; n < 2 {
 		t.Errorf("only %d were killed", n)
 	}
-	r.must(segmentName(60), "-p", "4")
+	r.must(segmentName(30), "-p", "4")
 	r.until("the end", func() bool { return r.prefetcher() == 0 })
 	entries, err := os.ReadDir(r.spool().dir)
 	check(t, err)
