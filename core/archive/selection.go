@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/barman-go/barman/core/fsx"
@@ -68,7 +69,7 @@ func (s Source) selectFiles() (selection, error) {
 		sel.holdBack()
 	}
 	if s.Batch > 0 && len(sel.files) > s.Batch {
-		sel.files = sel.files[:s.Batch]
+		sel.files = slices.Clone(sel.files[:s.Batch]) // the rest of a long queue need not be kept
 	}
 	return sel, nil
 }
