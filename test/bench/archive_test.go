@@ -21,6 +21,7 @@ var codecs = []codec{{"gzip", "gz", "gzip", 3}, {"lz4", "lz4", "", 1.1}, {"zstd"
 
 // benchArchive archives the same segments with each program and compression.
 func benchArchive(t *testing.T, b *bed, doc *document) {
+	b.needWAL(t)
 	doc.section("Archiving", fmt.Sprintf("%d segments of 16 MiB written by pgbench. This program verifies each segment, encodes it, decodes it again and compares, "+
 		"with two workers; pgbackrest's `archive-push:async` runs with `process-max=2`. Both fsync. Debian's barman encodes one after the other.", segments))
 	var rows [][]string
@@ -171,6 +172,7 @@ func (b *bed) pythonArchiving(t *testing.T, c codec) contender {
 
 // benchPutWAL takes in one segment.
 func benchPutWAL(t *testing.T, b *bed, doc *document) {
+	b.needWAL(t)
 	name := b.names[0]
 	home := filepath.Join(b.dir, "put")
 	config := b.write(t, "put.hcl", fmt.Sprintf("barman {\n barman_home = %q\n barman_user = %q\n}\nserver \"main\" {\n conninfo = \"host=x\"\n backup_method = \"local-rsync\"\n backup_options = \"concurrent_backup\"\n archiver = true\n compression = \"zstd\"\n}\n", home, b.owner.Name))

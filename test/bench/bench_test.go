@@ -35,6 +35,7 @@ func TestBench(t *testing.T) {
 		{"index", benchWALIndex},
 		{"archive", benchArchive},
 		{"put-wal", benchPutWAL},
+		{"receive-wal", benchReceive},
 		{"plugin", benchPluginStart},
 	} {
 		if strings.Contains(part.name, *only) {

@@ -16,7 +16,7 @@ import (
 // segments is how much WAL is archived in a round.
 const segments = 64
 
-// bed is what all benchmarks share: a stopped cluster, its WAL, and the programs.
+// bed is what all benchmarks share: the programs, and, after needWAL, a stopped cluster and its WAL.
 type bed struct {
 	build   *lab.Build
 	owner   lab.User
@@ -37,7 +37,6 @@ func newBed(t *testing.T) *bed {
 	}
 	b := &bed{build: lab.BuildBinaries(t), owner: owner, dir: lab.ScratchDir(t)}
 	b.wal = b.mkdir(t, "wal")
-	b.makeWAL(t)
 	return b
 }
 
@@ -58,9 +57,13 @@ func (b *bed) as(t *testing.T, argv ...string) string {
 	return string(out)
 }
 
-// makeWAL lets pgbench write the segments: inserts and updates of small rows, with full page images after checkpoints.
-func (b *bed) makeWAL(t *testing.T) {
+// needWAL lets pgbench write the segments, for the first part that needs them: inserts and updates of small rows, with full
+// page images after checkpoints.
+func (b *bed) needWAL(t *testing.T) {
 	t.Helper()
+	if b.cluster != nil {
+		return
+	}
 	b.cluster = lab.StartCluster(t, lab.ClusterOptions{
 		Dir: b.mkdir(t, "cluster"), ArchiveCommand: fmt.Sprintf("cp %%p %s/%%f", b.wal),
 		Settings: map[string]string{"max_wal_size": "'512MB'", "checkpoint_timeout": "'60s'", "wal_recycle": "off"},
