@@ -36,6 +36,7 @@ func TestBench(t *testing.T) {
 		{"archive", benchArchive},
 		{"put-wal", benchPutWAL},
 		{"receive-wal", benchReceive},
+		{"restore", benchRestore},
 		{"plugin", benchPluginStart},
 	} {
 		if strings.Contains(part.name, *only) {
