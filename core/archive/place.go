@@ -32,12 +32,23 @@ func (p *Putter) store(ctx context.Context, files []*received) error {
 	// Also when nothing was renamed: an earlier run may have been stopped between its rename and this fsync.
 	batch.Dir(p.Incoming)
 	if err := batch.Commit(ctx); err != nil {
-		return err
+		return errors.Join(err, redirtyExisting(files))
 	}
 	if refused {
 		return ErrRefused
 	}
 	return nil
+}
+
+// redirtyExisting is for after a failed fsync: the sender will try again, and what it is told then must be true.
+func redirtyExisting(files []*received) error {
+	var errs []error
+	for _, f := range files {
+		if f.existing != "" {
+			errs = append(errs, fsx.Redirty(f.existing))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // place gives a file its final name, or finds that there is a file of that name already.
@@ -75,6 +86,7 @@ func (p *Putter) place(ctx context.Context, f *received, batch *fsx.Batch) error
 		if found == SameContent {
 			p.Log.Debug("already received", "wal", f.name.String())
 			// Success means durable, and whoever wrote that file may not have come so far.
+			f.existing = existing
 			batch.File(existing)
 			batch.Dir(filepath.Dir(existing))
 			return nil

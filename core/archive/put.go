@@ -58,6 +58,8 @@ type received struct {
 	sum  string
 	// placed means that temp was renamed, or is not wanted.
 	placed bool
+	// existing is the file that has the same content already, if there is one.
+	existing string
 }
 
 // Run reads the stream to its end and stores its files. Either all members are sound, and then every file is in

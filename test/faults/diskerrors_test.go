@@ -140,3 +140,25 @@ func (s *site) checkNothingWaits(t *testing.T, where string) {
 		t.Errorf("%s: %s was taken for an error", where, path)
 	}
 }
+
+// TestAFailedFsyncOfADeliveredFileIsNotForgotten sends a segment that lies in incoming/ already, copied without an fsync: put-wal syncs it,
+// fails, and must not take the success of the next fsync for one of the first.
+func TestAFailedFsyncOfADeliveredFileIsNotForgotten(t *testing.T) {
+	s := newSite(t, "none")
+	s.preparedDisk(t)
+	s.deliver(t, s.Layout("main").Incoming, seg4)
+	s.disk.Before(func(op faultfs.Op) syscall.Errno {
+		if op.Kind == faultfs.Sync && op.Path == "main/incoming/"+seg4 {
+			return syscall.EIO
+		}
+		return 0
+	})
+	if r := s.put(t, seg4); r.Exit == 0 {
+		t.Error("put-wal says that it succeeded")
+	}
+	s.disk.Before(nil)
+	s.mustPut(t, seg4)
+	if err := newWALWitness(s.truth).replay(s.disk.Base(), s.disk.Log()); err != nil {
+		t.Error(err)
+	}
+}

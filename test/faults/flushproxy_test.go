@@ -40,12 +40,12 @@ func (p *flushProxy) start(t *testing.T) (port int) {
 }
 
 func (p *flushProxy) serve(client net.Conn) {
-	defer client.Close() //nolint:errcheck // the connection is over
+	defer client.Close()
 	server, err := net.Dial("tcp", p.server)
 	if err != nil {
 		return
 	}
-	defer server.Close() //nolint:errcheck // the connection is over
+	defer server.Close()
 	go func() {
 		_, _ = io.Copy(client, server) // until one of them has enough
 		_ = client.Close()

@@ -59,7 +59,7 @@ func (n *node) named(out *fuse.EntryOut, isNew bool) func(*Op) {
 	}
 }
 
-// Create: a file is made, and opened.
+// Create makes and opens a file.
 func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (
 	inode *fs.Inode, file fs.FileHandle, fuseFlags uint32, errno syscall.Errno,
 ) {
@@ -71,7 +71,7 @@ func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out 
 	return inode, file, fuseFlags, errno
 }
 
-// Mkdir: a directory is made.
+// Mkdir makes a directory.
 func (n *node) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (inode *fs.Inode, errno syscall.Errno) {
 	errno = n.disk.do(n.entry(Mkdir, name), func() (e syscall.Errno) {
 		inode, e = n.LoopbackNode.Mkdir(ctx, name, mode, out)
@@ -80,7 +80,7 @@ func (n *node) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.En
 	return inode, errno
 }
 
-// Link: a file gets one more name.
+// Link gives a file one more name.
 func (n *node) Link(ctx context.Context, target fs.InodeEmbedder, name string, out *fuse.EntryOut) (inode *fs.Inode, errno syscall.Errno) {
 	errno = n.disk.do(n.entry(Link, name), func() (e syscall.Errno) {
 		inode, e = n.LoopbackNode.Link(ctx, target, name, out)
@@ -99,17 +99,17 @@ func (n *node) Mknod(context.Context, string, uint32, uint32, *fuse.EntryOut) (*
 	return nil, syscall.EPERM
 }
 
-// Unlink: a file loses a name.
+// Unlink takes a name away from a file.
 func (n *node) Unlink(ctx context.Context, name string) syscall.Errno {
 	return n.disk.do(n.entry(Unlink, name), func() syscall.Errno { return n.LoopbackNode.Unlink(ctx, name) }, nil)
 }
 
-// Rmdir: a directory goes.
+// Rmdir removes a directory.
 func (n *node) Rmdir(ctx context.Context, name string) syscall.Errno {
 	return n.disk.do(n.entry(Rmdir, name), func() syscall.Errno { return n.LoopbackNode.Rmdir(ctx, name) }, nil)
 }
 
-// Rename: a file or directory gets another name. An exchange of two is refused.
+// Rename gives a file or directory another name. An exchange of two is refused.
 func (n *node) Rename(ctx context.Context, name string, to fs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
 	const exchange = 2 // RENAME_EXCHANGE
 	if flags&exchange != 0 {
@@ -120,7 +120,7 @@ func (n *node) Rename(ctx context.Context, name string, to fs.InodeEmbedder, new
 	return n.disk.do(op, func() syscall.Errno { return n.LoopbackNode.Rename(ctx, name, to, newName, flags) }, nil)
 }
 
-// Open: a file is opened, and perhaps emptied.
+// Open opens a file, and perhaps empties it.
 func (n *node) Open(ctx context.Context, flags uint32) (file fs.FileHandle, fuseFlags uint32, errno syscall.Errno) {
 	open := func() (e syscall.Errno) {
 		file, fuseFlags, e = n.LoopbackNode.Open(ctx, flags)
@@ -147,7 +147,7 @@ type openFile struct{ *fs.LoopbackFile }
 // PassthroughFd says that there is none.
 func (*openFile) PassthroughFd() (int, bool) { return 0, false }
 
-// Write: data is written.
+// Write writes data.
 func (n *node) Write(ctx context.Context, file fs.FileHandle, data []byte, offset int64) (written uint32, errno syscall.Errno) {
 	op := n.about(Write)
 	op.Offset, op.Data = offset, bytes.Clone(data)
@@ -163,7 +163,7 @@ func (n *node) Writev(ctx context.Context, file fs.FileHandle, data [][]byte, of
 	return n.Write(ctx, file, bytes.Join(data, nil), offset)
 }
 
-// Allocate: space is set aside.
+// Allocate sets space aside.
 func (n *node) Allocate(ctx context.Context, file fs.FileHandle, offset, size uint64, mode uint32) syscall.Errno {
 	if mode != 0 {
 		return syscall.EOPNOTSUPP // punching holes and the like
@@ -180,7 +180,7 @@ func (n *node) CopyFileRange(context.Context, fs.FileHandle, uint64, *fs.Inode, 
 	return 0, syscall.ENOSYS
 }
 
-// Setattr: mode, owner, times or size change.
+// Setattr changes mode, owner, times or size.
 func (n *node) Setattr(ctx context.Context, file fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
 	op := n.about(SetAttr)
 	if size, ok := in.GetSize(); ok {
@@ -189,7 +189,7 @@ func (n *node) Setattr(ctx context.Context, file fs.FileHandle, in *fuse.SetAttr
 	return n.disk.do(op, func() syscall.Errno { return n.LoopbackNode.Setattr(ctx, file, in, out) }, nil)
 }
 
-// Fsync and fdatasync of a file.
+// Fsync is fsync and fdatasync of a file.
 func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno { return n.sync(Sync) }
 
 func (n *node) sync(kind Kind) syscall.Errno {
