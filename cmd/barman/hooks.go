@@ -106,6 +106,8 @@ func (h deleteHooks) PostDelete(ctx context.Context, b *catalog.BackupInfo) {
 	}
 }
 
+func (h deleteHooks) HasWALDelete() bool { return h.Has(sdkhook.EventWALDelete) }
+
 func (h deleteHooks) PreWALDelete(ctx context.Context, r catalog.WALRecord) error {
 	if !h.Has(sdkhook.EventWALDelete) {
 		return nil

@@ -323,7 +323,7 @@ func TestRemoveWALFilesTouchesOnlyWhatIsListed(t *testing.T) {
 	put(t, archived("000000010000000100000000"), "x")
 	records = append(records, WALRecord{Name: "000000010000000100000000"}, WALRecord{Name: "000000010000000200000000"}, WALRecord{Name: "../../identity.json"})
 	put(t, c.Layout.IdentityPath(), "{}")
-	err := RemoveWALFiles(t.Context(), c.Layout, records, nil)
+	err := RemoveWALFiles(t.Context(), c.Layout, records, 4, nil)
 	if !errors.Is(err, wal.ErrInvalidName) {
 		t.Errorf("a name from a damaged index: %v", err)
 	}
@@ -336,7 +336,7 @@ func TestRemoveWALFilesTouchesOnlyWhatIsListed(t *testing.T) {
 	}
 	content(t, c.Layout.IdentityPath())
 	stays := WALRecord{Name: left[0]}
-	err = RemoveWALFiles(t.Context(), c.Layout, []WALRecord{stays}, func(WALRecord, func() error) error { return nil })
+	err = RemoveWALFiles(t.Context(), c.Layout, []WALRecord{stays}, 1, func(WALRecord, func() error) error { return nil })
 	if found, _ := exists(archived(stays.Name)); err != nil || !found {
 		t.Error("a file was removed against the will of a hook", err)
 	}

@@ -213,6 +213,8 @@ func (s *scripts) PostDelete(ctx context.Context, b *catalog.BackupInfo) {
 	s.set.Post(ctx, hook.DeleteEvent(s.backup(b)))
 }
 
+func (s *scripts) HasWALDelete() bool { return s.set.Has(sdkhook.EventWALDelete) }
+
 func (s *scripts) PreWALDelete(ctx context.Context, r catalog.WALRecord) error {
 	return s.set.Pre(ctx, hook.WALDeleteEvent(hook.WAL{Name: r.Name, Size: r.Size, Timestamp: r.ModTime}))
 }

@@ -20,6 +20,8 @@ type Hooks interface {
 	// PreDelete returns an error when a hook stops the delete.
 	PreDelete(ctx context.Context, b *catalog.BackupInfo) error
 	PostDelete(ctx context.Context, b *catalog.BackupInfo)
+	// HasWALDelete tells that hooks run around the removal of a WAL file.
+	HasWALDelete() bool
 	// PreWALDelete returns an error when a hook wants the file to stay.
 	PreWALDelete(ctx context.Context, r catalog.WALRecord) error
 	PostWALDelete(ctx context.Context, r catalog.WALRecord, err error)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/wal"
@@ -45,27 +46,57 @@ func (k *Keeper) removeWAL(ctx context.Context, removal *catalog.WALRemoval, eac
 	return k.removeFiles(ctx, dropped, each)
 }
 
+// removeWorkers is how many files are removed at the same time when no hook wants to know of each.
+const removeWorkers = 8
+
 // removeFiles removes files of the archive. A hook that forbids one ends it: the rest stays. A file that cannot be removed
 // is reported and does no harm.
 func (k *Keeper) removeFiles(ctx context.Context, records []catalog.WALRecord, each func(name string)) error {
+	if !k.Hooks.HasWALDelete() {
+		return k.removeAtOnce(ctx, records, each)
+	}
 	var stopped error
-	return catalog.RemoveWALFiles(ctx, k.Catalog.Layout, records, func(r catalog.WALRecord, remove func() error) error {
+	return catalog.RemoveWALFiles(ctx, k.Catalog.Layout, records, 1, func(r catalog.WALRecord, remove func() error) error {
 		if stopped != nil {
 			return nil
 		}
 		if stopped = k.Hooks.PreWALDelete(ctx, r); stopped != nil {
 			return stopped
 		}
-		err := remove()
-		if err != nil {
-			err = fmt.Errorf("Ignoring deletion of WAL file %s for server %s: %w", r.Name, k.Server, err)
-			k.Out.Warning("%s", err)
-		} else {
-			each(r.Name)
-		}
+		err := k.removed(r, remove(), each)
 		k.Hooks.PostWALDelete(ctx, r, err)
 		return nil
 	})
+}
+
+// removeAtOnce removes several files at a time, and reports them in order.
+func (k *Keeper) removeAtOnce(ctx context.Context, records []catalog.WALRecord, each func(name string)) error {
+	var mu sync.Mutex
+	outcomes := make(map[string]error, len(records))
+	err := catalog.RemoveWALFiles(ctx, k.Catalog.Layout, records, removeWorkers, func(r catalog.WALRecord, remove func() error) error {
+		err := remove()
+		mu.Lock()
+		defer mu.Unlock()
+		outcomes[r.Name] = err
+		return nil
+	})
+	for _, r := range records {
+		if err, tried := outcomes[r.Name]; tried {
+			_ = k.removed(r, err, each)
+		}
+	}
+	return err
+}
+
+// removed reports how the removal of a file ended.
+func (k *Keeper) removed(r catalog.WALRecord, err error, each func(name string)) error {
+	if err == nil {
+		each(r.Name)
+		return nil
+	}
+	err = fmt.Errorf("Ignoring deletion of WAL file %s for server %s: %w", r.Name, k.Server, err)
+	k.Out.Warning("%s", err)
+	return err
 }
 
 // unlisted finds files in the archive that go with a removal, after the index has been rewritten for it.
