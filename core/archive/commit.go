@@ -127,6 +127,10 @@ func (r *run) records(ctx context.Context, files []*filing) ([]catalog.WALRecord
 		if known, err = r.Index.Find(ctx, dropped...); err != nil {
 			return nil, err
 		}
+		// The sources are removed on the strength of these lines.
+		if err := r.Index.Sync(); err != nil {
+			return nil, err
+		}
 	}
 	var records []catalog.WALRecord
 	for _, f := range files {

@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"github.com/barman-go/barman/core/fsx"
 )
 
 // LockFunc waits for a lock, takes it and returns the function that releases it.
@@ -56,6 +58,9 @@ func (x *WALIndex) open(ctx context.Context, flag int) (*os.File, error) {
 	}
 	return os.OpenFile(path, flag, 0)
 }
+
+// Sync makes the lines that the index has durable: a process that was killed may have written some, and not synced them.
+func (x *WALIndex) Sync() error { return fsx.SyncFile(x.layout.WALIndexPath()) }
 
 // Last returns the record that was archived last, without reading the rest of the index; found is false when it is
 // empty. The error is a *WALLineError (with line 0) when the last line cannot be understood.

@@ -28,7 +28,10 @@ func TestTheLogHasWhatChangesInOrder(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	check(os.Mkdir(filepath.Join(dir, "a"), 0o700))
+	check(os.Mkdir(filepath.Join(dir, "a"), 0o700|os.ModeSticky))
+	if info, err := os.Stat(filepath.Join(dir, "a")); err != nil || info.Mode() != os.ModeDir|os.ModeSticky|0o700 {
+		t.Errorf("%v, %v", info, err)
+	}
 	f, err := os.OpenFile(filepath.Join(dir, "a", "f"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 	check(err)
 	for _, text := range []string{"one", "two"} {

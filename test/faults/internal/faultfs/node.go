@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"path"
+	"path/filepath"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fs"
@@ -75,6 +76,11 @@ func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out 
 func (n *node) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (inode *fs.Inode, errno syscall.Errno) {
 	errno = n.disk.do(n.entry(Mkdir, name), func() (e syscall.Errno) {
 		inode, e = n.LoopbackNode.Mkdir(ctx, name, mode, out)
+		if e == 0 && mode&syscall.S_ISVTX != 0 {
+			// go-fuse forgets this bit.
+			e = fs.ToErrno(syscall.Chmod(filepath.Join(n.RootData.Path, n.Path(n.Root()), name), mode&0o7777))
+			out.Mode |= syscall.S_ISVTX
+		}
 		return e
 	}, n.named(out, true))
 	return inode, errno
