@@ -34,13 +34,14 @@ type NotFoundError struct {
 func (e *NotFoundError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s plugin %q", e.Type, e.Name)
-	if len(e.Rejected) > 0 {
+	switch {
+	case len(e.Rejected) > 0:
+		// The name is right, and another one is no help.
 		b.WriteString(" cannot be used")
-	} else {
+	case len(e.Nearest) > 0:
+		fmt.Fprintf(&b, " is not installed; did you mean %s?", quotedOr(e.Nearest))
+	default:
 		b.WriteString(" is not installed")
-	}
-	if len(e.Nearest) > 0 {
-		fmt.Fprintf(&b, "; did you mean %s?", quotedOr(e.Nearest))
 	}
 	for _, c := range e.Rejected {
 		fmt.Fprintf(&b, "\n  rejected %s: %s", c.Path, c.Reason)
