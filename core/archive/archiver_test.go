@@ -2,7 +2,9 @@ package archive_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -263,7 +265,15 @@ func TestArchiveWALIsNotHeldUpByAFileThatCannotBeRead(t *testing.T) {
 	s := newSite(t)
 	path := s.deliver(seg1, []byte("\xfd7zXZ\x00 for which no plugin is installed"))
 	s.deliver(seg2, segment(t, seg2, mib, 1))
-	sum := s.run(s.archiver("gzip"), s.incoming())
+	a := s.archiver("gzip")
+	open := a.Codecs.Open
+	a.Codecs.Open = func(ctx context.Context, name string) (archive.Compressor, error) {
+		if name == "xz" {
+			return nil, errors.New("not installed")
+		}
+		return open(ctx, name)
+	}
+	sum := s.run(a, s.incoming())
 	if want := (archive.Summary{Archived: 1, Left: 1}); sum != want {
 		t.Errorf("summary %+v, want %+v", sum, want)
 	}
