@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"io"
 
@@ -51,10 +52,40 @@ func (coder) Compress(_ context.Context, o compress.Options, dst io.Writer, src 
 
 // Decompress reads all streams up to the end of src.
 func (coder) Decompress(_ context.Context, _ compress.Options, dst io.Writer, src io.Reader) error {
-	z, err := xz.NewReader(src)
+	in := &footerReader{r: src}
+	z, err := xz.NewReader(in)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(dst, z)
-	return err
+	if _, err := io.Copy(dst, z); err != nil {
+		return err
+	}
+	if in.end != [2]byte{'Y', 'Z'} {
+		// The library takes a file that was cut in the header of a block for one that ends there.
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+
+// footerReader knows how what it has read ends: the footer of a stream ends with YZ, and zeros may follow (the .xz file format,
+// sections 2.1.2 and 2.2).
+type footerReader struct {
+	r io.Reader
+	// end are the last byte that is not zero and the one before it; last is the last byte.
+	end  [2]byte
+	last byte
+}
+
+func (f *footerReader) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if n == 0 {
+		return n, err
+	}
+	if trimmed := bytes.TrimRight(p[:n], "\x00"); len(trimmed) > 1 {
+		f.end = [2]byte(trimmed[len(trimmed)-2:])
+	} else if len(trimmed) == 1 {
+		f.end = [2]byte{f.last, trimmed[0]}
+	}
+	f.last = p[n-1]
+	return n, err
 }
