@@ -9,7 +9,10 @@ TOOL     := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 # LIBEXECDIR is where an installed barman finds the plugins of its own build; empty means plugins/ beside the executable.
 LIBEXECDIR ?=
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.libexecDir=$(LIBEXECDIR)
-FUZZTIME ?= 30s
+# Where and how build works; tests build into a directory that user postgres can read.
+BIN        ?= bin
+BUILDFLAGS ?= -trimpath
+FUZZTIME   ?= 30s
 COMMANDS := $(filter-out internal,$(notdir $(wildcard cmd/*)))
 PLUGINS  := $(foreach t,transfer compress hooks,$(addprefix $(t)/,$(filter-out internal,$(notdir $(wildcard plugins/$(t)/*)))))
 
@@ -24,13 +27,13 @@ deps: ## Install what tests and demo need with apt-get (Debian 12; uses sudo unl
 	./packaging/deps.sh
 
 build: ## Build every program into bin/ and every plugin into bin/plugins/
-	@mkdir -p bin/plugins
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	@mkdir -p $(BIN)/plugins
+	$(GO) build $(BUILDFLAGS) -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 	@set -e; for p in $(PLUGINS); do \
 		type=$${p%%/*}; name=$${p##*/}; [ $$type = hooks ] && type=hook; \
-		$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plugins/barman-$$type-$$name ./plugins/$$p; \
+		$(GO) build $(BUILDFLAGS) -ldflags '$(LDFLAGS)' -o $(BIN)/plugins/barman-$$type-$$name ./plugins/$$p; \
 		for alias in $$(cat plugins/$$p/aliases 2>/dev/null); do \
-			ln -sf barman-$$type-$$name bin/plugins/barman-$$type-$$alias; \
+			ln -sf barman-$$type-$$name $(BIN)/plugins/barman-$$type-$$alias; \
 		done; \
 	done
 	@echo "built: $(COMMANDS), plugins: $(notdir $(PLUGINS))"
@@ -38,7 +41,9 @@ build: ## Build every program into bin/ and every plugin into bin/plugins/
 test: deps ## Run every test: units, plugins, command line, end to end on real PostgreSQL
 	$(GO) vet ./...
 	CGO_ENABLED=1 $(GO) test -race ./core/... ./sdk/... ./plugins/...
-	$(GO) test -timeout 40m ./cmd/... ./test/...
+	@set -e; bin=$$(mktemp -d /tmp/barman-bin.XXXXXX); trap 'rm -rf "$$bin"' EXIT; chmod 755 "$$bin"; \
+	$(MAKE) --no-print-directory build BIN="$$bin" BUILDFLAGS=; \
+	echo "$(GO) test ./cmd/... ./test/..."; BARMAN_TEST_BIN="$$bin" $(GO) test -timeout 40m ./cmd/... ./test/...
 
 lint: ## Run the linters pinned in tools/go.mod
 	$(TOOL) golangci-lint run ./...

@@ -21,7 +21,7 @@ const maxSessions = 8
 // oneByOne fetches the missing segments as Python's client does, from a Barman that knows no other way: it asks which of them
 // are there, and fetches each of those with a get-wal of its own.
 func (p *prefetcher) oneByOne(ctx context.Context, next stretch) (outcome, error) {
-	if err := p.write("fetching", next); err != nil {
+	if err := p.announce(next); err != nil {
 		return again, err
 	}
 	there, err := p.peek(ctx, next)

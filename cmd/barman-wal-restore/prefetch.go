@@ -22,6 +22,8 @@ const prefetchLock = 3
 type prefetcher struct {
 	*spool
 	o *options
+	// next is what it fetches, or has found to be behind the end of the archive.
+	next stretch
 }
 
 // outcome says why a session with the backup host is over.
@@ -55,7 +57,7 @@ func prefetch(ctx context.Context, o *options) error {
 	for _, note := range []string{"end", "problem"} {
 		_ = os.Remove(s.path(note))
 	}
-	p := &prefetcher{s, o}
+	p := &prefetcher{spool: s, o: o}
 	ended, err := p.run(ctx)
 	_ = os.Remove(s.path("fetching"))
 	switch {
@@ -63,10 +65,16 @@ func prefetch(ctx context.Context, o *options) error {
 	case err != nil:
 		_ = s.replace("problem", err.Error())
 	case ended == archiveEnds || ended == gap:
-		next, _ := p.missing(p.wanted())
-		_ = s.write("end", next)
+		// Not what the spool lacks now: a request that has just taken the last file may not have told so yet.
+		_ = s.write("end", p.next)
 	}
 	return err
+}
+
+// announce tells the requests what comes next.
+func (p *prefetcher) announce(next stretch) error {
+	p.next = next
+	return p.write("fetching", next)
 }
 
 // run fetches until there is nothing to do any more.

@@ -83,7 +83,7 @@ func (p *prefetcher) receive(ctx context.Context, r io.Reader, next stretch) (re
 	tr := tar.NewReader(bufio.NewReaderSize(r, copyBuffer))
 	for ; ; received++ {
 		next.count = uint64(p.o.parallel)
-		if err := p.write("fetching", next); err != nil {
+		if err := p.announce(next); err != nil {
 			return again, received, err
 		}
 		h, err := tr.Next()

@@ -42,6 +42,8 @@ type stream struct {
 	contact time.Time
 	// syncAfter is the earliest time for the next fdatasync when no commit waits.
 	syncAfter time.Time
+	// serverEnd is the server's end of WAL as it told it last.
+	serverEnd wal.LSN
 	// wake is the time until which the last Receive was allowed to wait.
 	wake time.Time
 }
@@ -119,11 +121,20 @@ func (t *stream) receive(at position) error {
 			return err
 		}
 		t.pulse.beat(now, t)
-		if t.batch.Drained && t.batch.Length > 0 && t.batch.Length < smallRead && !t.synchronous.Load() {
+		if t.scarce() && !t.synchronous.Load() {
 			t.wal.Rest(restTime)
 		}
 	}
 	return nil
+}
+
+// scarce tells that the little which came is all that the server has. Behind a server that has more, resting would only make it wait.
+func (t *stream) scarce() bool {
+	if t.batch.ServerEnd != 0 {
+		t.serverEnd = t.batch.ServerEnd
+	}
+	received := t.batch.Start + wal.LSN(t.batch.Length)
+	return t.batch.Drained && t.batch.Length > 0 && t.batch.Length < smallRead && t.serverEnd < received+smallRead
 }
 
 // schedule sets the time at which there is something to do although nothing comes. One that is too early costs less than setting it

@@ -97,6 +97,7 @@ func must(t *testing.T, err error) {
 
 // benchWALIndex works on an archive of a million segments.
 func benchWALIndex(t *testing.T, b *bed, doc *document) {
+	b.needWAL(t)
 	config := func(home string) string {
 		return b.write(t, home+".hcl", fmt.Sprintf("barman {\n barman_home = %q\n barman_user = %q\n}\nserver \"main\" {\n conninfo = \"host=x\"\n backup_method = \"local-rsync\"\n backup_options = \"concurrent_backup\"\n archiver = true\n retention_policy = \"RECOVERY WINDOW OF 4 WEEKS\"\n}\n", filepath.Join(b.dir, home), b.owner.Name))
 	}

@@ -1,8 +1,6 @@
 package conformance
 
 import (
-	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -47,7 +45,7 @@ func TestBundledPlugins(t *testing.T) {
 	if err != nil || len(mains) == 0 {
 		t.Fatalf("no plugins below %s: %v", root, err)
 	}
-	bin := t.TempDir()
+	build := lab.BuildBinaries(t)
 	for _, main := range mains {
 		dir, err := filepath.Rel(root, filepath.Dir(main))
 		if err != nil {
@@ -55,13 +53,8 @@ func TestBundledPlugins(t *testing.T) {
 		}
 		t.Run(dir, func(t *testing.T) {
 			kind, name := filepath.Split(dir)
-			executable := filepath.Join(bin, plugin.ExecutableName(typeOf[filepath.Clean(kind)], name))
-			build := exec.Command("go", "build", "-o", executable, "./"+filepath.Dir(main))
-			build.Stderr = os.Stderr
-			if err := build.Run(); err != nil {
-				t.Fatal(err)
-			}
-			plugintest.Run(t, executable, options[dir]...)
+			executable := plugin.ExecutableName(typeOf[filepath.Clean(kind)], name)
+			plugintest.Run(t, filepath.Join(build.Plugins, executable), options[dir]...)
 		})
 	}
 }

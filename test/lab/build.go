@@ -27,7 +27,7 @@ var theBuild struct {
 }
 
 // BuildBinaries builds the commands and the bundled plugins of this checkout, once per process. $BARMAN_TEST_BIN names a
-// bin directory that is used instead.
+// bin directory that is used instead: `make test` builds one for all test processes. User postgres must be able to read it.
 func BuildBinaries(t testing.TB) *Build {
 	t.Helper()
 	theBuild.once.Do(func() { theBuild.build, theBuild.err = NewBuild(context.Background()) })
