@@ -13,7 +13,7 @@ import (
 func walCommands(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newArchiveWALCommand(a), newPutWALCommand(a), newGetWALCommand(a), newSwitchWALCommand(a), newRebuildCommand(a),
-		newReceiveWALCommand(a), newCheckWALArchiveCommand(a),
+		newReceiveWALCommand(a), newCheckWALArchiveCommand(a), newSyncInfoCommand(a),
 	}
 }
 

@@ -43,8 +43,8 @@ func (s CopyStats) IsZero() bool {
 		s.SerializedCopyTimePerItem == nil && s.other == nil
 }
 
-// dict is the value as Barman writes it, in its order.
-func (s CopyStats) dict() pyliteral.Dict {
+// Dict is the value as Barman writes it, in its order.
+func (s CopyStats) Dict() pyliteral.Dict {
 	var d pyliteral.Dict
 	put := func(key string, value any) { d = append(d, pyliteral.Pair{Key: key, Value: value}) }
 	if s.NumberOfWorkers == 0 {

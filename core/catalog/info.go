@@ -108,6 +108,9 @@ func NewBackupInfo(id, server string, mode Mode) *BackupInfo {
 	}
 }
 
+// Detach forgets the file that the backup was read from: it will be written like a new one, every key in Barman's order.
+func (b *BackupInfo) Detach() { b.source = nil }
+
 // Mode is how a backup was taken.
 type Mode string
 
@@ -208,3 +211,6 @@ var idPattern = pattern.New(`^\d{8}T\d{6}$`)
 // ValidID tells whether s has the form of a backup id, such as 20260111T100000. A valid id is safe as a component of
 // a path.
 func ValidID(s string) bool { return idPattern.MatchString(s) }
+
+// IsInfoKey tells whether backup.info may have a key of that name in the version of Barman that is followed here.
+func IsInfoKey(key string) bool { return infoFieldByKey[key] != nil }

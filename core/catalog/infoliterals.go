@@ -16,7 +16,7 @@ func copyStatsField(key string) infoField {
 			if b.CopyStats.IsZero() {
 				return null, nil
 			}
-			return pyliteral.Format(b.CopyStats.dict())
+			return pyliteral.Format(b.CopyStats.Dict())
 		},
 		parse: func(b *BackupInfo, text string, _ *time.Location) (err error) {
 			b.CopyStats, err = parseCopyStats(text)

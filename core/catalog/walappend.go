@@ -74,7 +74,7 @@ func mendTail(f *os.File) error {
 	if tail[0] == '\n' {
 		return nil
 	}
-	line, offset, err := lastLine(f)
+	line, offset, err := lastLine(f, info.Size())
 	if err != nil {
 		return err
 	}

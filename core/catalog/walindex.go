@@ -71,7 +71,11 @@ func (x *WALIndex) Last(ctx context.Context) (record WALRecord, found bool, err 
 			return err
 		}
 		defer file.Close() //nolint:errcheck // only read
-		line, _, err := lastLine(file)
+		size, err := file.Seek(0, io.SeekEnd)
+		if err != nil {
+			return err
+		}
+		line, _, err := lastLine(file, size)
 		if err != nil || len(line) == 0 {
 			return err
 		}
@@ -120,14 +124,9 @@ func (x *WALIndex) Find(ctx context.Context, names ...string) (map[string]WALRec
 // maxLine is longer than any line of an index.
 const maxLine = 4 << 10
 
-// lastLine returns the last line of a file that is not blank, without its line break, and the offset at which it
+// lastLine returns the last line before end that is not blank, without its line break, and the offset at which it
 // begins.
-func lastLine(f *os.File) (line string, offset int64, err error) {
-	info, err := f.Stat()
-	if err != nil {
-		return "", 0, err
-	}
-	end := info.Size()
+func lastLine(f io.ReaderAt, end int64) (line string, offset int64, err error) {
 	for end > 0 {
 		begin := max(0, end-maxLine)
 		block := make([]byte, end-begin)

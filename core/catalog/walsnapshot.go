@@ -50,21 +50,11 @@ func (x *WALIndex) Sum(ctx context.Context, spans []WALSpan) (
 // see whether the end of what it read still stands where it did. After a change in place it does not, because lines are
 // never replaced by others of the same bytes; then the reader reads once more, with the lock.
 func (x *WALIndex) snapshot(ctx context.Context, use func(text io.Reader, size int64) error) error {
-	var file *os.File
-	var size int64
-	err := x.locked(ctx, func() (err error) {
-		if file, err = x.open(ctx, os.O_RDONLY); err != nil {
-			return err
-		}
-		size, err = file.Seek(0, io.SeekEnd)
-		return err
-	})
-	if file != nil {
-		defer file.Close() //nolint:errcheck // only read
-	}
+	file, size, err := x.openEnd(ctx)
 	if err != nil {
 		return err
 	}
+	defer file.Close() //nolint:errcheck // only read
 	seen := &endReader{r: io.NewSectionReader(file, 0, size)}
 	if err := use(seen, size); err != nil {
 		return err
@@ -79,6 +69,21 @@ func (x *WALIndex) snapshot(ctx context.Context, use func(text io.Reader, size i
 		}
 		return use(io.NewSectionReader(file, 0, size), size)
 	})
+}
+
+// openEnd opens the index for reading and tells how long it is at this moment.
+func (x *WALIndex) openEnd(ctx context.Context) (file *os.File, size int64, err error) {
+	err = x.locked(ctx, func() (err error) {
+		if file, err = x.open(ctx, os.O_RDONLY); err != nil {
+			return err
+		}
+		size, err = file.Seek(0, io.SeekEnd)
+		return err
+	})
+	if err != nil && file != nil {
+		_ = file.Close() // nothing was written
+	}
+	return file, size, err
 }
 
 // endReader remembers how much was read, and the end of it.

@@ -1,0 +1,64 @@
+package passive
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/barman-go/barman/core/fsx"
+	"github.com/barman-go/barman/core/wal"
+)
+
+// stateName is a file of this program's own in the server's directory; Python Barman does not look at it.
+const stateName = ".passive.json"
+
+// state is what this node remembers besides the files that Barman knows.
+type state struct {
+	// Whole tells that primary.info lists all WAL files.
+	Whole bool `json:"whole"`
+	// Complete is when WAL was last copied from a list of all files, zero if never or if one was wanted since.
+	Complete time.Time `json:"complete"`
+}
+
+func (p *Primary) statePath() string { return filepath.Join(p.Layout.Backup, stateName) }
+
+// readState is the zero state when there is none: then everything is asked for.
+func (p *Primary) readState() (state, error) {
+	var s state
+	text, err := os.ReadFile(p.statePath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		return state{}, nil //nolint:nilerr // as if there were none
+	}
+	return s, nil
+}
+
+func (p *Primary) changeState(change func(*state)) error {
+	s, err := p.readState()
+	if err != nil {
+		return err
+	}
+	before := s
+	if change(&s); s == before {
+		return nil
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return fsx.WriteFile(p.statePath(), append(text, '\n'), 0o644)
+}
+
+func (p *Primary) noteFetched(whole bool) error {
+	return p.changeState(func(s *state) { s.Whole = whole })
+}
+
+func isWALName(name string) bool { return wal.IsFileName(name) }
