@@ -218,11 +218,54 @@ func TestBackupOfAStandbyEndsThroughThePrimary(t *testing.T) {
 	}
 }
 
+// TestIdlePrimaryIsMadeToGoOn: in the segment of an idle primary is nothing that a switch could close, so a record is written
+// first; and when switches alone do not help, there is a checkpoint.
+func TestIdlePrimaryIsMadeToGoOn(t *testing.T) {
+	primary := lab.StartCluster(t, lab.ClusterOptions{})
+	standby := primary.StartStandby(t, lab.ClusterOptions{Settings: map[string]string{"archive_mode": "always"}})
+	// Nothing helps while the standby cannot archive.
+	if err := standby.Set(t.Context(), map[string]string{"archive_command": "/bin/false"}); err != nil {
+		t.Fatal(err)
+	}
+	primary.MustSQL(t, "CREATE TABLE t AS SELECT 1; CHECKPOINT")
+	if err := standby.WaitCaughtUp(t.Context(), primary); err != nil {
+		t.Fatal(err)
+	}
+	backup, err := connect(t, standby.Conninfo("", "")).StartBackup(t.Context(), "label", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer backup.Abort()
+	primary.MustSQL(t, "SELECT pg_switch_wal()")
+	var events []string
+	_, err = backup.StopOnStandby(t.Context(), connect(t, primary.Conninfo("", "")), postgres.SwitchPolicy{
+		First: time.Millisecond, Every: 10 * time.Millisecond, Times: 2, CheckpointAfter: 50 * time.Millisecond,
+		OnEvent: func(event, closed string) {
+			events = append(events, event)
+			switch {
+			case event == "switched" && closed == "":
+				t.Error("the switch has closed no segment")
+			case event == "checkpoint":
+				if err := standby.Set(t.Context(), map[string]string{"archive_command": "/bin/true"}); err != nil {
+					t.Error(err)
+				}
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The last switch may come too late to be seen.
+	if got := strings.Join(events, " "); !strings.HasPrefix(got, "switched switched checkpoint") {
+		t.Errorf("events %q", got)
+	}
+}
+
 func TestExclusiveBackup(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version int) {
 		c := lab.StartCluster(t, lab.ClusterOptions{Version: version})
 		conn := connect(t, c.Conninfo("", ""))
-		start, err := conn.StartExclusive(t.Context(), "label", true)
+		backup, err := conn.StartExclusive(t.Context(), "label", true)
 		if version >= 15 {
 			if !errors.Is(err, postgres.ErrUnsupportedVersion) {
 				t.Errorf("error %v, want ErrUnsupportedVersion", err)
@@ -232,12 +275,58 @@ func TestExclusiveBackup(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		stop, err := connect(t, c.Conninfo("", "")).StopExclusive(t.Context())
+		guarded, done := backup.Keepalive(t.Context(), 5*time.Millisecond)
+		defer done()
+		// The backup does not depend on its session.
+		c.MustSQL(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'barman'")
+		if err := c.WaitSQL(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'barman'", "1"); err != nil {
+			t.Fatal(err)
+		}
+		stop, err := backup.Stop(guarded)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if stop.LSN <= start.LSN || stop.WAL.Compare(start.WAL) < 0 {
+		if start := backup.Start(); stop.LSN <= start.LSN || stop.WAL.Compare(start.WAL) < 0 {
 			t.Errorf("stop %+v after start %+v", stop, start)
+		}
+		done()
+
+		// A backup that is given up is ended, also when the caller's context is over.
+		conn = connect(t, c.Conninfo("", ""))
+		ctx, cancel := context.WithCancel(t.Context())
+		backup, err = conn.StartExclusive(ctx, "label", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if since, err := conn.ExclusiveSince(t.Context()); err != nil || since.IsZero() {
+			t.Errorf("the server says that it has no backup open (error %v)", err)
+		}
+		cancel()
+		conn.Close()
+		if err := errors.Join(backup.Abort(ctx), backup.Abort(ctx)); err != nil {
+			t.Error(err)
+		}
+		if got := c.MustSQL(t, "SELECT pg_is_in_backup()"); got != "f" {
+			t.Error("the server is still in backup mode")
+		}
+
+		// Somebody has ended it, and begun another one: that is not ours to end.
+		conn = connect(t, c.Conninfo("", ""))
+		backup, err = conn.StartExclusive(t.Context(), "label", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second) // PostgreSQL tells backups apart by the second in which they began
+		c.MustSQL(t, "SELECT pg_stop_backup()")
+		if _, err := backup.Stop(t.Context()); !errors.Is(err, postgres.ErrBackupEnded) {
+			t.Errorf("stop: %v, want ErrBackupEnded", err)
+		}
+		c.MustSQL(t, "SELECT pg_start_backup('theirs', true)")
+		if err := backup.Abort(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := c.MustSQL(t, "SELECT pg_is_in_backup()"); got != "t" {
+			t.Error("a backup of somebody else was ended")
 		}
 	})
 }

@@ -63,7 +63,7 @@ func (c *Conn) push(ctx context.Context, policy SwitchPolicy) error {
 }
 
 func (c *Conn) pushOnce(ctx context.Context, policy SwitchPolicy) error {
-	closed, err := c.SwitchWAL(ctx)
+	closed, err := c.ForceSwitchWAL(ctx)
 	if err != nil {
 		return ignoreEnd(ctx, err)
 	}

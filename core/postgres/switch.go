@@ -41,6 +41,23 @@ func (c *Conn) SwitchWAL(ctx context.Context) (closed string, err error) {
 	return before, nil
 }
 
+// switchPoint is the restore point that ForceSwitchWAL writes.
+const switchPoint = "barman_switch"
+
+// ForceSwitchWAL is SwitchWAL that always closes a segment: where nothing was written since the last switch, it writes a
+// restore point first, which is a record of a few bytes that means nothing to PostgreSQL. A standby of an idle primary needs
+// it to get on: before PostgreSQL 15 it takes a segment for complete only when it receives something of the next one.
+func (c *Conn) ForceSwitchWAL(ctx context.Context) (closed string, err error) {
+	closed, err = c.SwitchWAL(ctx)
+	if err != nil || closed != "" {
+		return closed, err
+	}
+	if _, err := c.CreateRestorePoint(ctx, switchPoint); err != nil {
+		return "", err
+	}
+	return c.SwitchWAL(ctx)
+}
+
 // Checkpoint runs CHECKPOINT and waits for it. On a standby it is a restartpoint. Without the right, which superusers and
 // from PostgreSQL 15 the members of pg_checkpoint have, it returns ErrPrivileges.
 func (c *Conn) Checkpoint(ctx context.Context) error {
