@@ -1,9 +1,11 @@
 package report
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -13,31 +15,45 @@ import (
 	"github.com/barman-go/barman/sdk/progress"
 )
 
-// progressInterval is how often progress goes to the log; a terminal is refreshed by the bar itself.
-const progressInterval = 10 * time.Second
+// Progress goes to the log after firstLogged, and then every logInterval: long work leaves a trace, short work leaves none. A
+// terminal is refreshed by the bar itself.
+const (
+	firstLogged = 10 * time.Second
+	logInterval = time.Minute
+)
+
+// screen is what the bars of work that goes on at the same time share: the region of the terminal where they are drawn.
+type screen struct {
+	bars *mpb.Progress
+	// drawn counts the bars.
+	drawn int
+}
 
 // Progress shows the progress of long work: a bar on a terminal, a line in the log now and then everywhere.
 type Progress struct {
 	w     *Writer
 	title string
-	// screen is where the bar is drawn; nil when there is no terminal.
-	screen *os.File
+	// terminal is where the bar is drawn; nil when there is none.
+	terminal *os.File
+	// last is what was reported last; the bar reads it while it is drawn.
+	last atomic.Pointer[progress.Progress]
 
-	mu     sync.Mutex
-	bars   *mpb.Progress
-	bar    *mpb.Bar
-	done   bool
-	logged time.Time
-	now    func() time.Time
+	mu   sync.Mutex
+	bar  *mpb.Bar
+	done bool
+	// begun is when the work began, nextLog when progress goes to the log again.
+	begun, nextLog time.Time
+	now            func() time.Time
 }
 
 // Progress starts showing progress under a title. The bar appears with the first progress that is reported; messages
 // written meanwhile appear above it. Done ends it.
 func (w *Writer) Progress(title string) *Progress {
 	p := &Progress{w: w, title: title, now: time.Now}
-	p.logged = p.now()
+	p.begun = p.now()
+	p.nextLog = p.begun.Add(firstLogged)
 	if !w.o.JSON && !w.o.Quiet && isTerminal(w.o.Stderr) {
-		p.screen = w.o.Stderr.(*os.File)
+		p.terminal = w.o.Stderr.(*os.File)
 	}
 	return p
 }
@@ -49,27 +65,43 @@ func isTerminal(stream io.Writer) bool {
 
 // draw puts the bar on the screen.
 func (p *Progress) draw() {
-	p.bars = mpb.New(mpb.WithOutput(p.screen), mpb.WithWidth(60), mpb.WithRefreshRate(150*time.Millisecond))
-	p.bar = p.bars.New(0, mpb.BarStyle(),
-		mpb.PrependDecorators(decor.Name(p.title+" "), decor.CountersKibiByte("% .1f / % .1f")),
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	if p.w.bars == nil {
+		p.w.bars = mpb.New(mpb.WithOutput(p.terminal), mpb.WithWidth(60), mpb.WithRefreshRate(150*time.Millisecond))
+		p.w.above = p.w.bars
+	}
+	p.w.drawn++
+	p.bar = p.w.bars.New(0, mpb.BarStyle(),
+		mpb.PrependDecorators(decor.Name(p.title+" "), decor.CountersKibiByte("% .1f / % .1f"), decor.Any(p.what)),
 		mpb.AppendDecorators(decor.Percentage(decor.WCSyncSpace), decor.Name(" "),
 			decor.AverageSpeed(decor.SizeB1024(0), "% .1f"), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO)),
 		mpb.BarRemoveOnComplete())
-	p.w.mu.Lock()
-	p.w.above = p.bars
-	p.w.mu.Unlock()
+}
+
+// what says how many files are done, and what is being worked on.
+func (p *Progress) what(decor.Statistics) string {
+	s := p.last.Load()
+	text := " "
+	if s.FilesTotal > 0 {
+		text = fmt.Sprintf(", %d / %d files ", s.FilesDone, s.FilesTotal)
+	}
+	if s.Label != "" {
+		text += "(" + s.Label + ") "
+	}
+	return text
 }
 
 // Progress implements progress.Reporter.
 func (p *Progress) Progress(s progress.Progress) {
+	p.last.Store(&s)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.now().Sub(p.logged) >= progressInterval {
-		p.logged = p.now()
-		p.w.o.Log.Info(p.title, "label", s.Label, "bytes", s.BytesDone, "of_bytes", s.BytesTotal,
-			"files", s.FilesDone, "of_files", s.FilesTotal)
+	if now := p.now(); !now.Before(p.nextLog) {
+		p.nextLog = now.Add(logInterval)
+		p.log(s, now.Sub(p.begun))
 	}
-	if p.screen == nil || p.done || s.BytesDone == 0 {
+	if p.terminal == nil || p.done || s.BytesDone == 0 {
 		return
 	}
 	if p.bar == nil {
@@ -80,6 +112,19 @@ func (p *Progress) Progress(s progress.Progress) {
 	p.bar.SetCurrent(s.BytesDone)
 }
 
+// log writes a line that tells what the bar shows.
+func (p *Progress) log(s progress.Progress, elapsed time.Duration) {
+	rate := float64(s.BytesDone) / elapsed.Seconds()
+	fields := []any{
+		"label", s.Label, "bytes", s.BytesDone, "of_bytes", s.BytesTotal, "files", s.FilesDone, "of_files", s.FilesTotal,
+		"bytes_per_second", int64(rate),
+	}
+	if left := s.BytesTotal - s.BytesDone; left > 0 && rate >= 1 {
+		fields = append(fields, "left", time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))
+	}
+	p.w.o.Log.Info(p.title, fields...)
+}
+
 // Done removes the bar. It must be called, and may be called twice.
 func (p *Progress) Done() {
 	p.mu.Lock()
@@ -88,11 +133,13 @@ func (p *Progress) Done() {
 	if p.bar == nil {
 		return
 	}
-	// What waits above the bar is written before it goes; what comes later goes to the streams again.
+	// Nobody writes meanwhile: what waits above the bars is on the terminal before the last of them goes.
 	p.w.mu.Lock()
-	p.w.above = nil
-	p.w.mu.Unlock()
+	defer p.w.mu.Unlock()
 	p.bar.Abort(true)
-	p.bars.Wait()
 	p.bar = nil
+	if p.w.drawn--; p.w.drawn == 0 {
+		p.w.bars.Wait()
+		p.w.bars, p.w.above = nil, nil
+	}
 }

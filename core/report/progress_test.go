@@ -5,8 +5,11 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/creack/pty"
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/barman-go/barman/sdk/progress"
 )
@@ -28,12 +31,16 @@ func TestMessagesSurviveAProgressBar(t *testing.T) {
 	w := New(Options{Stdout: tty, Stderr: tty})
 	p := w.Progress("backup main")
 	w.Info("before the first byte")
-	p.Progress(progress.Progress{BytesDone: 1 << 20, BytesTotal: 4 << 20})
+	p.Progress(progress.Progress{BytesDone: 1 << 20, BytesTotal: 4 << 20, FilesDone: 3, FilesTotal: 9, Label: "pgdata"})
 	w.Info("while it is drawn")
 	w.Warning("a warning meanwhile")
-	p.Progress(progress.Progress{BytesDone: 4 << 20, BytesTotal: 4 << 20})
+	p.Progress(progress.Progress{BytesDone: 4 << 20, BytesTotal: 4 << 20, FilesDone: 3, FilesTotal: 9, Label: "pgdata"})
+	other := w.Progress("backup twin")
+	other.Progress(progress.Progress{BytesDone: 1, BytesTotal: 4})
 	p.Done()
 	p.Done()
+	w.Info("while one is left")
+	other.Done()
 	p.Progress(progress.Progress{BytesDone: 5 << 20})
 	w.Info("afterwards")
 	if err := tty.Close(); err != nil {
@@ -42,7 +49,7 @@ func TestMessagesSurviveAProgressBar(t *testing.T) {
 	<-read
 	_ = screen.Close()
 
-	order := []string{"before the first byte", "while it is drawn", "WARNING: a warning meanwhile", "afterwards"}
+	order := []string{"before the first byte", "while it is drawn", "WARNING: a warning meanwhile", "while one is left", "afterwards"}
 	text := shown.String()
 	for _, line := range order {
 		i := strings.Index(text, line+"\r\n")
@@ -51,7 +58,7 @@ func TestMessagesSurviveAProgressBar(t *testing.T) {
 		}
 		text = text[i:]
 	}
-	if !strings.Contains(shown.String(), "backup main 1.0 MiB / 4.0 MiB") && !strings.Contains(shown.String(), "backup main 4.0 MiB") {
+	if !strings.Contains(shown.String(), "backup main 4.0 MiB / 4.0 MiB, 3 / 9 files (pgdata)") {
 		t.Errorf("no bar in %q", shown.String())
 	}
 }
@@ -64,5 +71,21 @@ func TestProgressIsQuietWithoutATerminal(t *testing.T) {
 	p.Done()
 	if stdout.Len()+stderr.Len() != 0 {
 		t.Errorf("stdout %q, stderr %q", stdout.String(), stderr.String())
+	}
+}
+
+func TestProgressOfLongWorkIsInTheLog(t *testing.T) {
+	var logged bytes.Buffer
+	w := New(Options{Stdout: io.Discard, Stderr: io.Discard, Log: hclog.New(&hclog.LoggerOptions{Output: &logged, DisableTime: true})})
+	p := w.Progress("backup main")
+	defer p.Done()
+	for _, seconds := range []int{1, 9, 20, 21, 79, 80, 81} {
+		p.now = func() time.Time { return p.begun.Add(time.Duration(seconds) * time.Second) }
+		p.Progress(progress.Progress{BytesDone: int64(seconds) * 10, BytesTotal: 1000, FilesDone: 1, FilesTotal: 2, Label: "pgdata"})
+	}
+	want := "[INFO]  backup main: label=pgdata bytes=200 of_bytes=1000 files=1 of_files=2 bytes_per_second=10 left=1m20s\n" +
+		"[INFO]  backup main: label=pgdata bytes=800 of_bytes=1000 files=1 of_files=2 bytes_per_second=10 left=20s\n"
+	if diff := cmp.Diff(want, logged.String()); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
 	}
 }

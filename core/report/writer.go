@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -51,6 +52,13 @@ type Options struct {
 
 // Writer writes messages and results, and remembers whether an error was among them.
 type Writer struct {
+	*shared
+	// label stands before every line of a message.
+	label string
+}
+
+// shared is what a Writer and the labelled ones made of it have in common.
+type shared struct {
 	o        Options
 	mu       sync.Mutex
 	messages map[string][]string
@@ -59,6 +67,7 @@ type Writer struct {
 	failed   bool
 	// above takes what goes to a terminal while a progress bar is drawn there; nil when there is none.
 	above io.Writer
+	screen
 }
 
 // New makes a Writer. A nil Log discards.
@@ -66,12 +75,27 @@ func New(o Options) *Writer {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	return &Writer{o: o, messages: map[string][]string{}, doc: map[string]any{}}
+	return &Writer{shared: &shared{o: o, messages: map[string][]string{}, doc: map[string]any{}}}
+}
+
+// Labelled returns a Writer for one of several subjects that are worked on at the same time: the lines of its messages begin
+// with the label. All else is shared.
+func (w *Writer) Labelled(label string) *Writer {
+	return &Writer{shared: w.shared, label: label + ": "}
+}
+
+// text formats a message.
+func (w *Writer) text(format string, args []any) string {
+	text := fmt.Sprintf(format, args...)
+	if w.label == "" {
+		return text
+	}
+	return w.label + strings.ReplaceAll(text, "\n", "\n"+w.label)
 }
 
 // Debug reports a detail that only --debug shows.
 func (w *Writer) Debug(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	text := w.text(format, args)
 	w.o.Log.Debug(text)
 	if w.o.Debug {
 		w.message("_DEBUG", "DEBUG: ", text, colorNone)
@@ -80,7 +104,7 @@ func (w *Writer) Debug(format string, args ...any) {
 
 // Info reports progress of the work.
 func (w *Writer) Info(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	text := w.text(format, args)
 	w.o.Log.Info(redact.Text(text))
 	w.info(text)
 }
@@ -104,14 +128,14 @@ func (w *Writer) info(text string) {
 
 // Warning reports something that should be looked at.
 func (w *Writer) Warning(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	text := w.text(format, args)
 	w.o.Log.Warn(redact.Text(text))
 	w.message("_WARNING", "WARNING: ", text, colorYellow)
 }
 
 // Error reports a failure; the exit code becomes 1.
 func (w *Writer) Error(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	text := w.text(format, args)
 	w.o.Log.Error(redact.Text(text))
 	w.fail()
 	w.message("_ERROR", "ERROR: ", text, colorRed)

@@ -89,3 +89,21 @@ func TestWriter(t *testing.T) {
 		})
 	}
 }
+
+func TestLabelledMessagesTellWhatTheyAreAbout(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	w := New(Options{Stdout: &stdout, Stderr: &stderr})
+	twin := w.Labelled("twin")
+	w.Info("two servers")
+	twin.Info("Backup start")
+	twin.Error("Backup failed.\nDETAILS: %s", "no space")
+	if got, want := stdout.String(), "two servers\ntwin: Backup start\n"; got != want {
+		t.Errorf("stdout %q, want %q", got, want)
+	}
+	if got, want := stderr.String(), "ERROR: twin: Backup failed.\ntwin: DETAILS: no space\n"; got != want {
+		t.Errorf("stderr %q, want %q", got, want)
+	}
+	if code, _ := w.Close(); code != ExitError {
+		t.Errorf("exit code %d: the failure of one is a failure of all", code)
+	}
+}
