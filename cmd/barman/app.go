@@ -150,6 +150,13 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// labelled is the app for one of several subjects that are worked on at the same time: its messages begin with the name.
+func (a *app) labelled(name string) *app {
+	own := *a
+	own.out, own.log = a.out.Labelled(name), a.log.With("server", name)
+	return &own
+}
+
 // plugins returns the host of plugins; none is started by that.
 func (a *app) plugins() *pluginhost.Host {
 	if a.host == nil {

@@ -32,6 +32,7 @@ type backupFlags struct {
 	name                    string
 	checkTimeout            int
 	incremental             string
+	servers                 int
 	manifest, noManifest    bool
 }
 
@@ -42,11 +43,15 @@ func newBackupCommand(a *app) *cobra.Command {
 		Short: "Take a base backup",
 		Long: `Take a base backup of one or several servers, with the backup_method of each.
 
-The server stays in use. The backup is DONE once the WAL that was written meanwhile is archived; --wait waits for that.`,
+The server stays in use. The backup is DONE once the WAL that was written meanwhile is archived; --wait waits for that.
+
+Several servers are backed up one after the other, in the order of their names. With --jobs-servers some of them are backed
+up at the same time; then each message begins with the name of its server.`,
 		Example: `  barman backup main
   barman backup --wait --wait-timeout 600 main
   barman backup --jobs 4 --reuse-backup=link --name weekly main
-  barman backup all`,
+  barman backup all
+  barman backup --jobs-servers 3 all`,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.name != "" || cmd.Flags().Changed("name") {
@@ -69,14 +74,8 @@ The server stays in use. The backup is DONE once the WAL that was written meanwh
 			}
 			for _, s := range servers {
 				f.override(cmd, s)
-				if err := a.takeBackup(cmd.Context(), s, &f); err != nil && !errors.Is(err, errReported) {
-					a.out.Error("%s", err)
-				}
-				if cmd.Context().Err() != nil {
-					return cmd.Context().Err()
-				}
 			}
-			return nil
+			return a.takeBackups(cmd.Context(), servers, &f)
 		},
 	}
 	f.register(cmd.Flags())
@@ -92,6 +91,7 @@ func (f *backupFlags) register(fl *pflag.FlagSet) {
 	fl.Lookup("reuse-backup").NoOptDefVal = "link"
 	fl.Lookup("reuse-backup").Annotations = map[string][]string{argparse.OptionalValues: {"link", "copy", "off"}}
 	addCopyFlags(fl, &f.retryTimes, &f.retrySleep, &f.noRetry, &f.jobs, &f.batchSize, &f.batchPeriod, &f.bwlimit)
+	positive(fl, &f.servers, "jobs-servers", "", "back up `N` servers at the same time")
 	fl.BoolVarP(&f.wait, "wait", "w", false, "wait until the WAL of the backup is archived")
 	nonNegative(fl, &f.waitTimeout, "wait-timeout", "wait at most `SECONDS`; 0 is for ever")
 	nonNegative(fl, &f.keepalive, "keepalive-interval", "probe the PostgreSQL session every `SECONDS`; 0 never")
@@ -124,26 +124,26 @@ func (f *backupFlags) override(cmd *cobra.Command, s *server) {
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
-// takeBackup checks, locks, takes the backup, and does what follows one.
-func (a *app) takeBackup(ctx context.Context, s *server, f *backupFlags) error {
+// takeBackup checks, locks, takes the backup, and does what follows one. The result is nil unless the backup has succeeded.
+func (s *server) takeBackup(ctx context.Context, f *backupFlags) (*catalog.BackupInfo, error) {
 	if failed := s.checks(ctx, s.CheckTimeout).Blocking(); len(failed) > 0 {
 		for _, row := range failed {
-			a.log.Error("check failed", "server", s.Name, "check", row.Label, "hint", row.Hint)
+			s.log.Error("check failed", "server", s.Name, "check", row.Label, "hint", row.Hint)
 		}
-		a.out.Error("Impossible to start the backup. Check the log for more details, or run 'barman check %s'", s.Name)
-		a.explain(failed)
-		return errReported
+		s.out.Error("Impossible to start the backup. Check the log for more details, or run 'barman check %s'", s.Name)
+		s.explain(failed)
+		return nil, errReported
 	}
 	taken, err := s.runBackup(ctx, f)
 	if taken == nil {
-		return err
+		return nil, err
 	}
 	// The lock is free again: what follows concerns WAL, and takes its own locks. It happens after a failure as well.
-	after := s.afterBackup(context.WithoutCancel(ctx), taken, err)
+	after, afterErr := s.afterBackup(context.WithoutCancel(ctx), taken, err)
 	if err != nil {
-		return errReported // by the backup itself
+		return nil, errReported // by the backup itself
 	}
-	return after
+	return after, afterErr
 }
 
 // explain names the checks that keep a backup from starting, so that nobody has to look into the log for them.
@@ -158,10 +158,6 @@ func (a *app) explain(failed []check.Row) {
 }
 
 func (s *server) runBackup(ctx context.Context, f *backupFlags) (*catalog.BackupInfo, error) {
-	if s.BackupOptions.Has("exclusive_backup") {
-		return nil, errors.New("exclusive backups are not supported by this version: set backup_options = \"concurrent_backup\", " +
-			"which every PostgreSQL from 10 on can do")
-	}
 	l, err := s.lock(ctx, lock.ForServer(lock.Backup, s.Name))
 	var busy *lock.BusyError
 	if errors.As(err, &busy) {
@@ -190,6 +186,10 @@ func (s *server) runBackup(ctx context.Context, f *backupFlags) (*catalog.Backup
 	if err != nil {
 		return nil, err
 	}
+	// What a killed process has left is none of this backup's business, but nobody else may look at it sooner.
+	if err := keeper.ReapHolding(); err != nil {
+		s.out.Warning("cannot mark interrupted backups of server %s as FAILED: %s", s.Name, err)
+	}
 	bar := s.out.Progress("backup " + s.Name)
 	defer bar.Done()
 	runner := &backup.Runner{
@@ -203,6 +203,7 @@ func (s *server) backupOptions(f *backupFlags) (backup.Options, error) {
 	o := backup.Options{
 		Server: s.Name, Method: s.BackupMethod, Name: f.name, StreamingName: s.StreamingBackupName,
 		PrimaryCheckpointTimeout: s.PrimaryCheckpointTimeout, ImmediateCheckpoint: s.ImmediateCheckpoint,
+		Exclusive: s.BackupOptions.Has("exclusive_backup"),
 		Keepalive: s.KeepaliveInterval, Reuse: reuseMode(s.ReuseBackup), Workers: s.ParallelJobs,
 		BandwidthLimit: s.BandwidthLimit, TablespaceBandwidthLimit: s.TablespaceBandwidthLimit,
 		NetworkCompression: s.NetworkCompression,
@@ -247,38 +248,38 @@ func reuseMode(text string) transfer.Reuse {
 	return transfer.ReuseOff
 }
 
-// afterBackup archives what has come, checks the backup, and removes WAL that no backup can use.
-func (s *server) afterBackup(ctx context.Context, b *catalog.BackupInfo, failed error) error {
+// afterBackup archives what has come, checks the backup, and removes WAL that no backup can use. It returns the backup as it is
+// then, nil for one that has failed.
+func (s *server) afterBackup(ctx context.Context, b *catalog.BackupInfo, failed error) (*catalog.BackupInfo, error) {
 	if err := s.archiveWAL(ctx, false, nil); err != nil && !errors.Is(err, lock.ErrBusy) {
-		return err
+		return nil, err
 	}
 	if failed != nil {
-		return nil
+		return nil, nil
 	}
 	keeper, err := s.keeper()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if b.Status == catalog.StatusWaitingForWALs {
 		if checked, err := keeper.CheckBackup(ctx, b.ID); err == nil {
 			b = checked
 		} else if !errors.Is(err, lock.ErrBusy) {
-			return err
+			return nil, err
 		}
 	}
 	if !s.WORMMode {
 		if err := keeper.PurgeBeforeFirst(ctx, b.ID); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	s.out.Result(backupResult{b})
 	if b.Status == catalog.StatusWaitingForWALs {
 		s.out.Warning("IMPORTANT: this backup is classified as WAITING_FOR_WALS, meaning that Barman has not received yet all " +
 			"the required WAL files for the backup consistency.\nThis is a common behaviour in concurrent backup scenarios, and " +
 			"Barman automatically set the backup as DONE once all the required WAL files have been archived.\n" +
 			"Hint: execute the backup command with '--wait'")
 	}
-	return nil
+	return b, nil
 }
 
 // backupWAL is what a backup needs of the WAL archive.

@@ -39,6 +39,7 @@ receive-wal is the only process that lives on. Under systemd the unit of cron ne
 			if err != nil {
 				return err
 			}
+			a.plugins() // one host for all, made before several ask for it
 			limit := make(chan struct{}, cronServers)
 			var all sync.WaitGroup
 			for _, s := range servers {

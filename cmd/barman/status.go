@@ -211,6 +211,9 @@ func (s *server) addBackups(r *serverStatus) error {
 		}
 		return b.ID
 	}
+	if err := s.addRunningBackup(r, list); err != nil {
+		return err
+	}
 	r.add("backups_number", "No. of available backups", "%d", len(done))
 	r.add("first_backup", "First available backup", "%s", id(list.First(catalog.Usable...)))
 	r.add("last_backup", "Last available backup", "%s", id(list.Last(catalog.Usable...)))
@@ -219,6 +222,24 @@ func (s *server) addBackups(r *serverStatus) error {
 		verdict = "FAILED"
 	}
 	r.add("minimum_redundancy", "Minimum redundancy requirements", "%s (%d/%d)", verdict, full, s.MinimumRedundancy)
+	return nil
+}
+
+// addRunningBackup adds a line while a backup is being taken.
+func (s *server) addRunningBackup(r *serverStatus, list *catalog.Backups) error {
+	b := list.Last(catalog.StatusEmpty, catalog.StatusStarted)
+	if b == nil {
+		return nil
+	}
+	pid, err := s.holder(lock.Backup)
+	if err != nil || pid == 0 {
+		return err // what is unfinished now was left by a process that died
+	}
+	doing := "waiting for PostgreSQL to begin"
+	if b.Status == catalog.StatusStarted {
+		doing = "copying since " + report.CTime(b.BeginTime.Local())
+	}
+	r.add("running_backup", "Backup in progress", "%s (%s), process %d, %s", b.ID, b.Mode, pid, doing)
 	return nil
 }
 

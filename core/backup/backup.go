@@ -33,6 +33,8 @@ type Options struct {
 	// Remote is the program and arguments that reach the server's host; empty for a local copy.
 	Remote []string
 
+	// Exclusive takes an exclusive backup instead of a concurrent one: PostgreSQL up to 14, mode FILE_COPY only.
+	Exclusive           bool
 	ImmediateCheckpoint bool
 	// Keepalive is the time between probes of the session; 0 means none.
 	Keepalive time.Duration
@@ -62,8 +64,9 @@ type Hooks interface {
 	Post(ctx context.Context, b *catalog.BackupInfo)
 }
 
-// Transfer is the transfer plugin: the first call is for mode FILE_COPY, the second for SELF_CONTAINED.
+// Transfer is the transfer plugin: the last call is for mode SELF_CONTAINED, the others for FILE_COPY.
 type Transfer interface {
+	ReadFile(ctx context.Context, remote []string, path string, maxBytes int64) (transfer.FileContent, error)
 	Copy(ctx context.Context, plan transfer.Plan, rep progress.Reporter) (transfer.CopyResult, error)
 	TakeBackup(ctx context.Context, req transfer.TakeBackupRequest, rep transfer.BackupReporter) (transfer.TakeBackupResult, error)
 }
@@ -112,12 +115,14 @@ func failed(action string, err error) error {
 
 // What is being done, as it stands in messages and in backup.info.
 const (
-	actionStart    = "starting backup"
-	actionIssue    = "issuing start backup command"
-	actionCopy     = "copying files"
-	actionStop     = "issuing stop backup command (native concurrent)"
-	actionLabel    = "writing backup label"
-	actionFinalise = "calculating backup size"
+	actionStart = "starting backup"
+	actionIssue = "issuing start backup command"
+	actionCopy  = "copying files"
+	actionStop  = "issuing stop backup command (native concurrent)"
+	actionLabel = "writing backup label"
+	// actionStopExclusive is what Barman says of an exclusive backup.
+	actionStopExclusive = "issuing stop backup command"
+	actionFinalise      = "calculating backup size"
 )
 
 // session is what the two ways of taking a backup share while it runs.

@@ -2,16 +2,12 @@ package backup
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/barman-go/barman/core/catalog"
-	"github.com/barman-go/barman/core/fsx"
-	"github.com/barman-go/barman/core/postgres"
 	"github.com/barman-go/barman/core/report"
 	"github.com/barman-go/barman/sdk/transfer"
 )
@@ -29,15 +25,18 @@ var (
 	}
 )
 
-// copyBackup takes a backup file by file, inside a backup session.
+// copyBackup takes a backup file by file, while PostgreSQL is in backup mode.
 func (s *session) copyBackup(ctx context.Context) error {
-	pg, err := s.conn.StartBackup(ctx, fmt.Sprintf("Barman backup %s %s", s.Server, s.info.ID), s.ImmediateCheckpoint)
+	if err := s.endLeftover(ctx); err != nil {
+		return failed(actionIssue, err)
+	}
+	pg := s.strategy()
+	start, err := pg.start(ctx, s.label(), s.ImmediateCheckpoint)
 	if err != nil {
 		return failed(actionIssue, err)
 	}
-	// Ending the session is what makes PostgreSQL leave backup mode, on every way out of here.
-	defer pg.Abort()
-	start := pg.Start()
+	// PostgreSQL leaves backup mode on every way out of here.
+	defer pg.abort(ctx)
 	b := s.info
 	b.BeginTime, b.BeginLSN, b.Timeline = start.Time, start.LSN, start.Timeline
 	b.BeginWAL, b.BeginOffset = start.WAL, catalog.Int(int64(start.Offset))
@@ -45,7 +44,7 @@ func (s *session) copyBackup(ctx context.Context) error {
 		return failed(actionIssue, err)
 	}
 
-	alive, done := pg.Keepalive(ctx, s.Keepalive)
+	alive, done := pg.guard(ctx)
 	defer done()
 	if err := s.copyFiles(alive); err != nil {
 		if cause := context.Cause(alive); cause != nil && ctx.Err() == nil {
@@ -55,50 +54,12 @@ func (s *session) copyBackup(ctx context.Context) error {
 		return failed(actionCopy, err)
 	}
 	s.Out.Info("Asking PostgreSQL server to finalize the backup.")
-	stop, err := s.stop(ctx, pg)
+	stop, err := pg.finish(ctx)
 	if err != nil {
-		return failed(actionStop, err)
-	}
-	return failed(actionLabel, s.stopped(ctx, stop))
-}
-
-// stop ends the backup. On a standby PostgreSQL waits until its primary has moved on to another segment.
-func (s *session) stop(ctx context.Context, pg *postgres.Backup) (postgres.StopPoint, error) {
-	if s.Primary == nil {
-		return pg.Stop(ctx)
-	}
-	if standby, err := s.conn.InRecovery(ctx); err != nil || !standby {
-		if err == nil {
-			s.Out.Warning("'primary_conninfo' is set but 'conninfo' does not point to a standby server. Ignoring 'primary_conninfo'.")
-		}
-		return pg.Stop(ctx)
-	}
-	primary, err := postgres.Connect(ctx, *s.Primary, "barman")
-	if err != nil {
-		return postgres.StopPoint{}, fmt.Errorf("connect to the primary: %w", err)
-	}
-	defer primary.Close()
-	policy := postgres.DefaultSwitchPolicy()
-	policy.CheckpointAfter = s.PrimaryCheckpointTimeout
-	policy.OnEvent = func(event, closed string) { s.Log.Info("primary", "event", event, "wal", closed) }
-	return pg.StopOnStandby(ctx, primary, policy)
-}
-
-// stopped records the end of the backup and writes its label.
-func (s *session) stopped(ctx context.Context, stop postgres.StopPoint) error {
-	b := s.info
-	b.EndTime, b.EndLSN, b.Timeline = stop.Time, stop.LSN, stop.Timeline
-	b.EndWAL, b.EndOffset = stop.WAL, catalog.Int(int64(stop.Offset))
-	b.BackupLabel = stop.Label
-	label := filepath.Join(s.Catalog.Layout.DataPath(b.ID), "backup_label")
-	if err := fsx.WriteFile(label, []byte(stop.Label), 0o600); err != nil {
 		return err
 	}
-	// The closing segment is archived only once PostgreSQL has moved on from it.
-	if _, err := s.conn.SwitchWAL(ctx); err != nil && !errors.Is(err, postgres.ErrInRecovery) {
-		s.Log.Warn("cannot switch WAL", "server", s.Server, "error", err)
-	}
-	return s.Catalog.Save(b)
+	s.noteStop(stop)
+	return failed(actionStop, s.Catalog.Save(b))
 }
 
 func (s *session) copyFiles(ctx context.Context) error {
@@ -133,7 +94,7 @@ func (s *session) copyFiles(ctx context.Context) error {
 func (s *session) items() []transfer.Item {
 	b, layout := s.info, s.Catalog.Layout
 	data := filepath.Join(layout.BackupPath(b.ID), "data")
-	reuse := s.reusable()
+	reuse := s.chooseReuse()
 	var items []transfer.Item
 	pgdata := transfer.Item{
 		Label: "pgdata", Kind: transfer.Directory, Source: b.PGData, Destination: data,
@@ -147,8 +108,8 @@ func (s *session) items() []transfer.Item {
 			Include: []string{fmt.Sprintf("/PG_%d_*", b.Version/10000)}, Exclude: append([]string{"/*"}, alwaysExclude...),
 			BandwidthLimit: s.TablespaceBandwidthLimit[t.Name], DeleteExtra: true,
 		}
-		if reuse != nil && hasTablespace(reuse, t.OID) {
-			s.reuse(&item, reuse, layout.TablespacePath(reuse.ID, t.OID))
+		if reuse != nil && hasTablespace(reuse.backup, t.OID) {
+			reuse.of(&item, layout.TablespacePath(reuse.backup.ID, t.OID))
 		}
 		items = append(items, item)
 		pgdata.ExcludeAndProtect = append(pgdata.ExcludeAndProtect, fmt.Sprintf("/pg_tblspc/%d", t.OID))
@@ -157,7 +118,7 @@ func (s *session) items() []transfer.Item {
 		}
 	}
 	if reuse != nil {
-		s.reuse(&pgdata, reuse, layout.DataPath(reuse.ID))
+		reuse.of(&pgdata, layout.DataPath(reuse.backup.ID))
 	}
 	items = append(items, pgdata)
 	for _, c := range []struct {
@@ -178,42 +139,6 @@ func (s *session) items() []transfer.Item {
 		Destination: filepath.Join(data, "global/pg_control"), Phase: 2,
 	})
 	return items
-}
-
-func (s *session) reuse(item *transfer.Item, from *catalog.BackupInfo, dir string) {
-	// A file that changed while the earlier backup ran, or in the second it began, may look unchanged and differ.
-	item.SafeHorizon = from.BeginTime
-	item.Reuse, item.ReuseDirectory = s.Reuse, dir
-}
-
-// reusable is the backup whose files can be shared, nil when there is none: it must be a finished copy of the same
-// cluster, made file by file, in the same major version.
-func (s *session) reusable() *catalog.BackupInfo {
-	if s.Reuse != transfer.ReuseLink && s.Reuse != transfer.ReuseCopy {
-		return nil
-	}
-	p := s.previous
-	switch {
-	case p == nil:
-		return nil
-	case p.Type() != catalog.TypeRsync, p.SystemID != "" && p.SystemID != s.info.SystemID, p.Version/10000 != s.info.Version/10000:
-		s.Out.Warning("Backup %s cannot be reused: it is of another method, cluster or version. All files are copied.", p.ID)
-		return nil
-	}
-	if _, err := os.Stat(s.Catalog.Layout.DataPath(p.ID)); err != nil {
-		s.Out.Warning("Backup %s cannot be reused: %s. All files are copied.", p.ID, err)
-		return nil
-	}
-	return p
-}
-
-func hasTablespace(b *catalog.BackupInfo, oid uint32) bool {
-	for _, t := range b.Tablespaces {
-		if t.OID == oid {
-			return true
-		}
-	}
-	return false
 }
 
 // inside returns the path of p relative to dir when p lies below dir.

@@ -5,8 +5,8 @@
 //
 // Run reads like that line. What moves the data is a transfer plugin, in one of two ways:
 //
-//	copied.go   FILE_COPY: this package holds the PostgreSQL backup session, the plugin copies tablespaces, PGDATA and,
-//	            last, global/pg_control
+//	copied.go   FILE_COPY: this package holds PostgreSQL in backup mode by a strategy (concurrent or exclusive), the plugin
+//	            copies tablespaces, PGDATA and, last, global/pg_control
 //	taken.go    SELF_CONTAINED: the plugin takes the whole backup, this package notes where it begins and ends
 //
 // # Invariants
@@ -14,5 +14,7 @@
 // A backup is WAITING_FOR_WALS only when every file of it is on stable storage. A failed backup ends the session, so that
 // PostgreSQL leaves backup mode, and never lets WAL be removed. Whatever ends the work (an error, SIGINT, a lost
 // connection), the catalog says FAILED with the reason before Run returns; after SIGKILL the entry stays EMPTY or
-// STARTED, which no command takes for a backup.
+// STARTED, which no command takes for a backup, and which the next backup and cron mark FAILED. A concurrent backup ends
+// with its session. An exclusive one stays open on the server when this process is killed, and the next backup ends it: its
+// label names an entry of the catalog.
 package backup

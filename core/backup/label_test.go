@@ -12,7 +12,7 @@ const sampleLabel = "START WAL LOCATION: 0/2000028 (file 00000001000000000000000
 
 func TestParseLabel(t *testing.T) {
 	got, err := ParseLabel(sampleLabel)
-	if err != nil || got.StartLSN != 0x2000028 || got.StartWAL.String() != "000000010000000000000002" ||
+	if err != nil || got.Name != "barman" || got.StartLSN != 0x2000028 || got.StartWAL.String() != "000000010000000000000002" ||
 		!got.StartTime.Equal(time.Date(2026, 1, 10, 10, 0, 0, 0, time.UTC)) {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -35,6 +35,9 @@ func FuzzParseLabel(f *testing.F) {
 		again := "START WAL LOCATION: " + l.StartLSN.String() + " (file " + l.StartWAL.String() + ")\n"
 		if !l.StartTime.IsZero() {
 			again += "START TIME: " + l.StartTime.Format("2006-01-02 15:04:05 MST") + "\n"
+		}
+		if l.Name != "" {
+			again += "LABEL: " + l.Name + "\n"
 		}
 		if back, err := ParseLabel(again); err != nil || back != l {
 			t.Fatalf("%q reads as %+v, and that as %+v, %v", text, l, back, err)

@@ -70,6 +70,9 @@ func (r *Runner) mode() catalog.Mode {
 	if r.Mode == transfer.SelfContained {
 		return catalog.ModePostgres
 	}
+	if r.Exclusive {
+		return catalog.ModeRsyncExclusive
+	}
 	return catalog.ModeRsyncConcurrent
 }
 
@@ -84,6 +87,9 @@ func (s *session) take(ctx context.Context) error {
 	defer s.conn.Close()
 	if err := s.collectFacts(ctx); err != nil {
 		return failed(actionIssue, err)
+	}
+	if err := s.checkSpace(); err != nil {
+		return failed(actionStart, err)
 	}
 	if err := s.openTree(); err != nil {
 		return failed(actionCopy, err)
@@ -145,6 +151,10 @@ func (s *session) collectFacts(ctx context.Context) error {
 	}
 	for _, t := range f.Tablespaces {
 		b.Tablespaces = append(b.Tablespaces, catalog.Tablespace{Name: t.Name, OID: t.OID, Location: t.Location})
+	}
+	if s.Primary != nil && !f.InRecovery {
+		s.Out.Warning("'primary_conninfo' is set but 'conninfo' does not point to a standby server. Ignoring 'primary_conninfo'.")
+		s.Primary = nil
 	}
 	identity := catalog.Identity{SystemID: b.SystemID, Version: fmt.Sprint(f.Version.Major())}
 	return s.checkIdentity(identity)

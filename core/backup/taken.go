@@ -2,7 +2,6 @@ package backup
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -28,7 +27,7 @@ func (s *session) takeBackup(ctx context.Context) error {
 	s.warnConfigurationOutside()
 	s.Out.Info("Copy done (time: %s)", report.Duration(s.Now().Sub(s.copyStart)))
 	s.Out.Info("Finalising the backup.")
-	return failed(actionStop, s.noteEnd(ctx, res))
+	return failed(actionStop, s.noteResult(ctx, res))
 }
 
 func (s *session) noteStart(ctx context.Context) error {
@@ -94,12 +93,12 @@ func (r backupReporter) WaitingForWAL() {
 		return
 	}
 	defer primary.Close()
-	if _, err := primary.SwitchWAL(r.ctx); err != nil {
+	if _, err := primary.ForceSwitchWAL(r.ctx); err != nil {
 		r.Log.Warn("cannot switch WAL on the primary", "server", r.Server, "error", err)
 	}
 }
 
-func (s *session) noteEnd(ctx context.Context, res transfer.TakeBackupResult) error {
+func (s *session) noteResult(ctx context.Context, res transfer.TakeBackupResult) error {
 	label, err := ParseLabel(res.BackupLabel)
 	if err != nil {
 		return err
@@ -123,13 +122,7 @@ func (s *session) noteEnd(ctx context.Context, res transfer.TakeBackupResult) er
 	}
 	b.EndWAL = wal.SegmentEndingAt(b.Timeline, b.EndLSN, b.SegmentSize)
 	b.EndOffset = catalog.Int(int64(b.EndLSN.Offset(b.SegmentSize)))
-	if _, err := s.conn.SwitchWAL(ctx); err != nil {
-		if !errors.Is(err, postgres.ErrInRecovery) {
-			s.Log.Warn("cannot switch WAL", "server", s.Server, "error", err)
-		} else {
-			backupReporter{s, ctx}.WaitingForWAL()
-		}
-	}
+	s.closeSegment(ctx, b.EndWAL)
 	return s.Catalog.Save(b)
 }
 

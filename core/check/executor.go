@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/barman-go/barman/core/lock"
 	"github.com/barman-go/barman/sdk/toolexec"
 	"github.com/barman-go/barman/sdk/transfer"
 )
@@ -141,6 +143,25 @@ func (c *Checker) exclusive(r *rows, p *probes) {
 	r.test("not in recovery", !facts.InRecovery, "cannot perform exclusive backup on a standby")
 	r.test("exclusive backup supported", facts.Version.Major() < 15,
 		fmt.Sprintf("exclusive backups not supported on PostgreSQL %d", facts.Version.Major()))
+	c.backupMode(r, facts)
+}
+
+// backupMode adds a row when PostgreSQL is in backup mode although nobody of this server is taking a backup: a process was killed,
+// or somebody else has begun an exclusive backup. While it lasts, a crash may leave a server that does not start.
+func (c *Checker) backupMode(r *rows, facts *Facts) {
+	if facts.ExclusiveSince.IsZero() {
+		return
+	}
+	name, err := lock.ForServer(lock.Backup, c.Server).File()
+	if err != nil {
+		return
+	}
+	if held, _, err := lock.Probe(filepath.Join(c.LockDir, name)); err != nil || held {
+		return
+	}
+	r.fail(labelBackupMode, fmt.Sprintf("PostgreSQL is in backup mode since %s, and no backup of '%s' is running: 'barman backup %s' ends "+
+		"what an interrupted backup has left; end anything else with SELECT pg_stop_backup()",
+		facts.ExclusiveSince.Local().Format(time.DateTime), c.Server, c.Server))
 }
 
 // probeSSH asks whether the primary node of a passive server can be reached.

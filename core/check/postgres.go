@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/barman-go/barman/core/postgres"
 	"github.com/barman-go/barman/core/wal"
@@ -20,6 +21,8 @@ type Facts struct {
 	Privileges                                  postgres.Privileges
 	WALLevel                                    string
 	ArchiveMode, ArchiveCommand, ArchiveLibrary string
+	// ExclusiveSince is when the exclusive backup began that the server has open; zero when it has none.
+	ExclusiveSince time.Time
 	// SegmentSize is that of the server's WAL.
 	SegmentSize wal.SegmentSize
 	// Slot is nil when there is no such replication slot, Archiver when the role may not see it.
@@ -39,13 +42,17 @@ func AskSQL(info postgres.Conninfo, slot string) func(context.Context) (*Facts, 
 		if err != nil {
 			return nil, err
 		}
+		since, err := conn.ExclusiveSince(ctx)
+		if err != nil {
+			return nil, err
+		}
 		setting := func(name string) string {
 			value, _ := f.Setting(name)
 			return value
 		}
 		return &Facts{
 			Version: f.Version, InRecovery: f.InRecovery, SystemID: f.SystemID, DataDirectory: f.DataDirectory,
-			SegmentSize: f.SegmentSize, Privileges: f.Privileges, Slot: f.Slot, Archiver: f.Archiver, WALLevel: setting("wal_level"),
+			ExclusiveSince: since, SegmentSize: f.SegmentSize, Privileges: f.Privileges, Slot: f.Slot, Archiver: f.Archiver, WALLevel: setting("wal_level"),
 			ArchiveMode: setting("archive_mode"), ArchiveCommand: setting("archive_command"), ArchiveLibrary: setting("archive_library"),
 		}, nil
 	}

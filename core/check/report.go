@@ -59,10 +59,12 @@ const (
 	labelStreamingQueue    = "streaming WALs directory"
 	labelWALMaximumAge     = "wal maximum age"
 	labelIsStandby         = "PostgreSQL server is standby"
+	labelBackupMode        = "backup mode"
 )
 
 // tolerated are the checks that a backup ignores.
 var tolerated = []string{
 	labelMinimumRedundancy, labelMaximumAge, LabelMinimumSize, labelFailedBackups, labelUnreadable, labelIndex, labelArchiverErrors,
 	labelEmptyIncoming, labelEmptyStreaming, labelIncomingQueue, labelStreamingQueue, labelWALMaximumAge, labelIsStandby,
+	labelBackupMode, // a backup ends what an interrupted one has left, or says why it cannot
 }

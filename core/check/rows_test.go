@@ -189,6 +189,14 @@ func TestRows(t *testing.T) {
 			func(s *scene) { s.Exclusive = true },
 			"not in recovery: OK\nexclusive backup supported: FAILED (exclusive backups not supported on PostgreSQL 15)\n",
 		},
+		"exclusive backup that nobody of this server is taking": {
+			func(s *scene) {
+				s.Exclusive, s.facts.Version.Num, s.facts.ExclusiveSince = true, 140001, noon
+			},
+			"not in recovery: OK\nexclusive backup supported: OK\nbackup mode: FAILED (PostgreSQL is in backup mode since " +
+				noon.Local().Format("2006-01-02 15:04:05") + ", and no backup of 'main' is running: 'barman backup main' ends what an " +
+				"interrupted backup has left; end anything else with SELECT pg_stop_backup())\n",
+		},
 		"files in errors": {
 			func(s *scene) {
 				for _, name := range []string{"a.duplicate", "b.duplicate", "c.unknown", "d.error", "e"} {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,7 +24,12 @@ func FreeBytes(path string) (int64, error) {
 type Space struct {
 	// Free is what this user may still write, Total the size.
 	Free, Total int64
+	// Compresses tells that the file system may store more bytes than it has: its kind can compress, or share blocks.
+	Compresses bool
 }
+
+// compressing are the magic numbers of file systems that can compress (statfs(2)).
+var compressing = []int64{unix.BTRFS_SUPER_MAGIC, 0x2fc12fc1 /* ZFS */, 0xca451a4e /* bcachefs */}
 
 // SpaceOf looks at the file system that holds path, or that would hold it, as FreeBytes does.
 func SpaceOf(path string) (Space, error) {
@@ -49,7 +55,9 @@ func SpaceOf(path string) (Space, error) {
 		}
 		return int64(blocks * unit)
 	}
-	return Space{Free: bytes(st.Bavail), Total: bytes(st.Blocks)}, nil
+	return Space{
+		Free: bytes(st.Bavail), Total: bytes(st.Blocks), Compresses: slices.Contains(compressing, int64(uint32(st.Type))),
+	}, nil
 }
 
 // SameFileSystem tells whether two existing paths are on one file system, so that rename and hard links work between

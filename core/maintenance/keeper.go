@@ -96,6 +96,11 @@ func (k *Keeper) Reap(ctx context.Context) error {
 		return err
 	}
 	defer l.Release() //nolint:errcheck // the lock ends with the process at the latest
+	return k.ReapHolding()
+}
+
+// ReapHolding is Reap for a caller that holds the server's backup lock.
+func (k *Keeper) ReapHolding() error {
 	found, err := k.unfinished()
 	if err != nil {
 		return err
@@ -110,6 +115,10 @@ func (k *Keeper) Reap(ctx context.Context) error {
 			continue
 		}
 		k.Out.Warning("Backup %s of server %s was interrupted and has been marked as FAILED", b.ID, k.Server)
+		if b.Mode == catalog.ModeRsyncExclusive {
+			k.Out.Warning("PostgreSQL may still be in backup mode: the next backup of server %s ends it, and so does SELECT pg_stop_backup()",
+				k.Server)
+		}
 	}
 	return errors.Join(errs...)
 }
