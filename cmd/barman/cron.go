@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"sync"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -28,14 +25,15 @@ func newCronCommand(a *app) *cobra.Command {
 		Use:   "cron [options]",
 		Short: "Do the maintenance of all servers, once",
 		Long: `For every active server: start receive-wal where streaming_archiver is on and it does not run, archive the WAL that
-waits, mark backups whose process died, check backups that wait for WAL, and enforce the retention policy. Run it
+waits, mark backups whose process died, check backups that wait for WAL, and enforce the retention policy. For a passive server:
+ask the primary node what it has, start sync-backup and sync-wals for what is missing, and enforce the local retention policy. Run it
 every minute, from cron or a systemd timer; a run that is still busy with a server is not disturbed.
 
-receive-wal is the only process that lives on. Under systemd the unit of cron needs KillMode=process for that.`,
+receive-wal, sync-backup and sync-wals live on. Under systemd the unit of cron needs KillMode=process for that.`,
 		Example: "  barman cron\n  * * * * * barman /usr/bin/barman -q cron",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			servers, err := a.servers([]string{"all"}, selection{inactive: skip, disabled: skip, passive: skip})
+			servers, err := a.servers([]string{"all"}, selection{inactive: skip, disabled: skip})
 			if err != nil {
 				return err
 			}
@@ -72,6 +70,9 @@ func (s *server) cron(ctx context.Context, keepDescriptors bool) error {
 		return err
 	}
 	defer l.Release() //nolint:errcheck // the lock ends with the process at the latest
+	if s.Passive() {
+		return s.cronPassive(ctx)
+	}
 	keeper, err := s.keeper()
 	if err != nil {
 		return err
@@ -99,17 +100,10 @@ func (s *server) keepReceiving(keepDescriptors bool) error {
 		return err
 	}
 	s.out.Info("Starting streaming archiver for server %s", s.Name)
-	receiver := exec.Command(executable(), "-c", s.cfg.Path, "-q", "receive-wal", s.Name) //nolint:forbidigo // this process is to be left behind
-	receiver.Args[0] = os.Args[0]
-	receiver.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if keepDescriptors {
-		receiver.Stdout, receiver.Stderr = os.Stdout, os.Stderr
+		return s.leaveBehind(os.Stdout, os.Stderr, "receive-wal", s.Name)
 	}
-	if err := receiver.Start(); err != nil {
-		return fmt.Errorf("cannot start receive-wal: %w", err)
-	}
-	go receiver.Wait() //nolint:errcheck // only so that it is no zombie should it end before cron does; it logs for itself
-	return nil
+	return s.leaveBehind(nil, nil, "receive-wal", s.Name)
 }
 
 func (a *app) cleanLocks() error {

@@ -108,7 +108,7 @@ func (s *server) primary() (*passive.Primary, error) {
 	if err != nil {
 		return nil, fmt.Errorf("Invalid primary_ssh_command in barman configuration for server %s: %w", s.Name, err)
 	}
-	p := &passive.Primary{Server: s.Name, Command: words, PathPrefix: s.PathPrefix, Layout: s.layout, Out: s.out, Log: s.log}
+	p := &passive.Primary{Server: s.Name, Command: words, PathPrefix: s.PathPrefix, Layout: s.layout, Out: s.out, Log: s.log, Now: now}
 	if s.ForwardConfigPath {
 		if p.Config, err = filepath.Abs(s.cfg.Path); err != nil {
 			return nil, err

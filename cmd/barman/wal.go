@@ -14,6 +14,7 @@ func walCommands(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newArchiveWALCommand(a), newPutWALCommand(a), newGetWALCommand(a), newSwitchWALCommand(a), newRebuildCommand(a),
 		newReceiveWALCommand(a), newCheckWALArchiveCommand(a), newSyncInfoCommand(a),
+		newSyncBackupCommand(a), newSyncWALsCommand(a),
 	}
 }
 

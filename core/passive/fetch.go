@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -31,6 +32,7 @@ type Primary struct {
 	Layout catalog.Layout
 	Out    report.Messenger
 	Log    hclog.Logger
+	Now    func() time.Time
 }
 
 // unattended keeps ssh from waiting for a person, and from waiting for ever for a host that is gone. What the command itself says about
@@ -203,4 +205,10 @@ func parseMark(text string) (catalog.WALMark, bool) {
 		return catalog.WALMark{}, false
 	}
 	return catalog.WALMark{Name: name, Position: n}, true
+}
+
+// setMark records durably how far WAL has been copied, as Barman does: one line without a line break.
+func (p *Primary) setMark(mark catalog.WALMark) error {
+	text := fmt.Sprintf("%s\t%d", mark.Name, mark.Position)
+	return fsx.WriteFile(p.Layout.SyncWALsInfoPath(), []byte(text), 0o644)
 }

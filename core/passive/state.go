@@ -8,12 +8,17 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/core/wal"
 )
 
 // stateName is a file of this program's own in the server's directory; Python Barman does not look at it.
 const stateName = ".passive.json"
+
+// wholeEvery is how often the primary is asked for all of its WAL files instead of those behind the mark. An answer from the mark on
+// leaves out what the primary archived late, under a name that comes before the mark's.
+const wholeEvery = time.Hour
 
 // state is what this node remembers besides the files that Barman knows.
 type state struct {
@@ -62,3 +67,17 @@ func (p *Primary) noteFetched(whole bool) error {
 }
 
 func isWALName(name string) bool { return wal.IsFileName(name) }
+
+// NextMark is what to ask the primary with: the mark of sync-wals.info, or the zero mark when everything is to be asked for. That is so
+// at first, now and then, and while a backup here waits for WAL that the primary must have.
+func (p *Primary) NextMark(list *catalog.Backups) (catalog.WALMark, error) {
+	s, err := p.readState()
+	if err != nil {
+		return catalog.WALMark{}, err
+	}
+	age := p.Now().Sub(s.Complete)
+	if age < 0 || age > wholeEvery || list.First(catalog.StatusWaitingForWALs) != nil {
+		return catalog.WALMark{}, nil
+	}
+	return p.Mark()
+}
