@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -94,13 +93,9 @@ func releaseAtLeast(release string, major, minor int) bool {
 func syncTreeByWalk(ctx context.Context, dir string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(syncParallel)
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil {
-			err = context.Cause(ctx)
-		}
+	group.Go(func() error { return SyncDir(dir) })
+	err := Walk(ctx, dir, func(path string, entry fs.DirEntry) error {
 		switch {
-		case err != nil:
-			return err
 		case entry.IsDir():
 			group.Go(func() error { return SyncDir(path) })
 		case entry.Type().IsRegular():
@@ -130,18 +125,12 @@ type Size struct {
 // not count.
 func TreeSize(ctx context.Context, dir string) (Size, error) {
 	var total Size
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) && path != dir {
+	err := Walk(ctx, dir, func(path string, entry fs.DirEntry) error {
+		if !entry.Type().IsRegular() {
 			return nil
 		}
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
 		var st unix.Stat_t
-		err = retry(func() error { return unix.Lstat(path, &st) })
+		err := retry(func() error { return unix.Lstat(path, &st) })
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
