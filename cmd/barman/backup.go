@@ -65,9 +65,6 @@ up at the same time; then each message begins with the name of its server.`,
 			if f.incremental != "" {
 				return errors.New("failed to start backup: block-level incremental backups are not supported by this version")
 			}
-			if f.manifest {
-				return errors.New("failed to start backup: manifests of rsync backups are not supported by this version")
-			}
 			servers, err := a.servers(args, normalDirect)
 			if err != nil {
 				return err
@@ -119,6 +116,8 @@ func (f *backupFlags) override(cmd *cobra.Command, s *server) {
 	set("jobs-start-batch-period", func() { s.ParallelJobsStartBatchPeriod = seconds(f.batchPeriod) })
 	set("bwlimit", func() { s.BandwidthLimit = f.bwlimit })
 	set("keepalive-interval", func() { s.KeepaliveInterval = seconds(f.keepalive) })
+	set("manifest", func() { s.AutogenerateManifest = f.manifest })
+	set("no-manifest", func() { s.AutogenerateManifest = !f.noManifest })
 	set("check-timeout", func() { s.CheckTimeout = seconds(f.checkTimeout) })
 }
 
@@ -167,9 +166,6 @@ func (s *server) runBackup(ctx context.Context, f *backupFlags) (*catalog.Backup
 		return nil, err
 	}
 	defer l.Release() //nolint:errcheck // the lock ends with the process at the latest
-	if s.AutogenerateManifest && !f.noManifest {
-		s.out.Warning("autogenerate_manifest has no effect: manifests of rsync backups are not supported by this version")
-	}
 	options, err := s.backupOptions(f)
 	if err != nil {
 		return nil, err
@@ -210,7 +206,7 @@ func (s *server) backupOptions(f *backupFlags) (backup.Options, error) {
 		Retry:              transfer.Retry{Times: s.BasebackupRetryTimes, Sleep: s.BasebackupRetrySleep},
 		StartBatchSize:     s.ParallelJobsStartBatchSize, StartBatchPeriod: s.ParallelJobsStartBatchPeriod,
 		ExternalConfiguration: s.BackupOptions.Has("external_configuration"),
-		Wait:                  f.wait, WaitTimeout: seconds(f.waitTimeout),
+		Wait:                  f.wait, WaitTimeout: seconds(f.waitTimeout), Manifest: s.AutogenerateManifest,
 	}
 	var err error
 	if o.Conninfo, err = s.conninfo(s.ConnInfo); err != nil {

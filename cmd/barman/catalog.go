@@ -20,6 +20,7 @@ func backupCommands(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newBackupCommand(a), newListBackupsCommand(a), newShowBackupCommand(a), newListFilesCommand(a),
 		newRecoverCommand(a), newDeleteCommand(a), newKeepCommand(a), newCheckBackupCommand(a),
+		newVerifyBackupCommand(a), newGenerateManifestCommand(a),
 	}
 }
 

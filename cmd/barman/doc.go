@@ -11,4 +11,5 @@
 //	recover.go   recover                           wal.go       archive-wal, put-wal, get-wal, switch-wal …
 //	cron.go      cron                              plugin.go    plugin list, info, verify
 //	config.go    config validate, show, import     hooks.go     what hooks are told
+//	manifest.go  verify-backup, generate-manifest
 package main

@@ -49,6 +49,8 @@ type Options struct {
 	StartBatchPeriod         time.Duration
 	// Compression is for self-contained methods; nil for a plain copy.
 	Compression *transfer.Compression
+	// Manifest writes a manifest after a copy file by file; a self-contained method writes its own.
+	Manifest bool
 	// ExternalConfiguration means that the user knows about configuration files that are not in the backup.
 	ExternalConfiguration bool
 

@@ -15,7 +15,11 @@ import (
 // What is not copied. PostgreSQL manual, chapter "Continuous Archiving and Point-in-Time Recovery", section "Making a
 // Base Backup Using the Low Level API", lists what may be left out; logs are not part of the cluster.
 var (
-	pgdataExclude = []string{"/pg_log/*", "/log/*", "/pg_xlog/*", "/pg_wal/*", "/global/pg_control"}
+	pgdataExclude = []string{
+		"/pg_log/*", "/log/*", "/pg_xlog/*", "/pg_wal/*", "/global/pg_control",
+		// of the backup that the cluster was once restored from; pg_basebackup leaves it out, too
+		"/backup_manifest",
+	}
 	alwaysExclude = []string{
 		"pgsql_tmp*", "postgresql.auto.conf.tmp", "current_logfiles.tmp", "pg_internal.init", "postmaster.pid",
 		"postmaster.opts", "recovery.conf", "standby.signal",

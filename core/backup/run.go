@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/fsx"
+	"github.com/barman-go/barman/core/manifest"
 	"github.com/barman-go/barman/core/postgres"
 	"github.com/barman-go/barman/core/report"
 	"github.com/barman-go/barman/sdk/progress"
@@ -32,6 +34,9 @@ func (r *Runner) Run(ctx context.Context) (*catalog.BackupInfo, error) {
 	}
 	// Hooks that follow a backup run whatever became of it, also when the user has interrupted it.
 	r.Hooks.Post(context.WithoutCancel(ctx), s.info)
+	if err == nil && r.Manifest && r.Mode == transfer.FileCopy {
+		s.writeManifest(ctx)
+	}
 	return s.info, err
 }
 
@@ -244,6 +249,18 @@ func (s *session) estimated() progress.Reporter {
 		}
 		s.Progress.Progress(p)
 	})
+}
+
+// writeManifest lists the files of a backup that is complete. The backup is good whether or not it has a manifest.
+func (s *session) writeManifest(ctx context.Context) {
+	err := manifest.Generate(ctx, manifest.TreeOf(s.Catalog.Layout, s.info), manifest.Options{
+		Workers: runtime.NumCPU(), Progress: s.Progress, Total: s.info.Size.N,
+	})
+	if err != nil {
+		s.Out.Error("backup %s is complete, but has no manifest: %s", s.info.ID, err)
+		return
+	}
+	s.Out.Info("Backup manifest for backup '%s' successfully generated for server %s", s.info.ID, s.Server)
 }
 
 // fail records and reports the end of a backup that did not succeed. It must work when ctx has ended.
