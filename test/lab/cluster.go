@@ -85,7 +85,7 @@ func NewCluster(ctx context.Context, o ClusterOptions) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.initdb(ctx, o); err != nil {
+	if err := c.fill(ctx, o); err != nil {
 		return c, err
 	}
 	if err := c.configure(o); err != nil {
@@ -161,9 +161,9 @@ func (c *Cluster) Tool(ctx context.Context, name string, args ...string) *exec.C
 	return c.Owner.Command(ctx, c.home(), append([]string{filepath.Join(c.Bin, name)}, args...)...)
 }
 
-func (c *Cluster) initdb(ctx context.Context, o ClusterOptions) error {
+func (c *Cluster) initdb(ctx context.Context, data string, o ClusterOptions) error {
 	args := []string{
-		"--pgdata=" + c.Data, "--username=postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C",
+		"--pgdata=" + data, "--username=postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C",
 	}
 	if o.WALSegmentSizeMB != 0 {
 		args = append(args, fmt.Sprintf("--wal-segsize=%d", o.WALSegmentSizeMB))
