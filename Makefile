@@ -41,8 +41,9 @@ build: ## Build every program into bin/ and every plugin into bin/plugins/
 test: deps ## Run every test: units, plugins, command line, end to end on real PostgreSQL
 	$(GO) vet ./...
 	CGO_ENABLED=1 $(GO) test -race ./core/... ./sdk/... ./plugins/...
+	@# Not $$(MAKE): make -n, with which test/docs asks what a target does, would run this line.
 	@set -e; bin=$$(mktemp -d /tmp/barman-bin.XXXXXX); trap 'rm -rf "$$bin"' EXIT; chmod 755 "$$bin"; \
-	$(MAKE) --no-print-directory build BIN="$$bin" BUILDFLAGS=; \
+	make --no-print-directory build BIN="$$bin" BUILDFLAGS=; \
 	echo "$(GO) test ./cmd/... ./test/..."; BARMAN_TEST_BIN="$$bin" $(GO) test -timeout 40m ./cmd/... ./test/...
 
 lint: ## Run the linters pinned in tools/go.mod
