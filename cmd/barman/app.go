@@ -153,7 +153,7 @@ func isTerminal(w io.Writer) bool {
 // labelled is the app for one of several subjects that are worked on at the same time: its messages begin with the name.
 func (a *app) labelled(name string) *app {
 	own := *a
-	own.out, own.log = a.out.Labelled(name), a.log.With("server", name)
+	own.out = a.out.Labelled(name)
 	return &own
 }
 

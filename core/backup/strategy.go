@@ -107,7 +107,8 @@ func (s *session) closeOnPrimary(ctx context.Context, last wal.Segment) error {
 	}
 	defer primary.Close()
 	at, err := primary.Position(ctx)
-	if err != nil || at.WAL > last.String() {
+	// At the very end of a segment the offset is 0: nothing is left in it to be written.
+	if err != nil || at.WAL > last.String() || at.WAL == last.String() && at.Offset == 0 {
 		return err
 	}
 	_, err = primary.ForceSwitchWAL(ctx)

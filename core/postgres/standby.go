@@ -64,6 +64,10 @@ func (c *Conn) push(ctx context.Context, policy SwitchPolicy) error {
 
 func (c *Conn) pushOnce(ctx context.Context, policy SwitchPolicy) error {
 	closed, err := c.ForceSwitchWAL(ctx)
+	if err == nil {
+		// Standbys of older versions take a segment for complete only when something of the next one arrives.
+		_, err = c.CreateRestorePoint(ctx, switchPoint)
+	}
 	if err != nil {
 		return ignoreEnd(ctx, err)
 	}

@@ -45,8 +45,7 @@ func (c *Conn) SwitchWAL(ctx context.Context) (closed string, err error) {
 const switchPoint = "barman_switch"
 
 // ForceSwitchWAL is SwitchWAL that always closes a segment: where nothing was written since the last switch, it writes a
-// restore point first, which is a record of a few bytes that means nothing to PostgreSQL. A standby of an idle primary needs
-// it to get on: before PostgreSQL 15 it takes a segment for complete only when it receives something of the next one.
+// restore point first, which is a record of a few bytes that means nothing to PostgreSQL.
 func (c *Conn) ForceSwitchWAL(ctx context.Context) (closed string, err error) {
 	closed, err = c.SwitchWAL(ctx)
 	if err != nil || closed != "" {

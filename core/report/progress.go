@@ -73,21 +73,23 @@ func (p *Progress) draw() {
 	}
 	p.w.drawn++
 	p.bar = p.w.bars.New(0, mpb.BarStyle(),
-		mpb.PrependDecorators(decor.Name(p.title+" "), decor.CountersKibiByte("% .1f / % .1f"), decor.Any(p.what)),
+		mpb.PrependDecorators(decor.Name(p.title+" "), decor.CountersKibiByte("% .1f / % .1f")),
 		mpb.AppendDecorators(decor.Percentage(decor.WCSyncSpace), decor.Name(" "),
-			decor.AverageSpeed(decor.SizeB1024(0), "% .1f"), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO)),
+			decor.AverageSpeed(decor.SizeB1024(0), "% .1f"), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO),
+			// Last, because that is what a narrow terminal cuts off.
+			decor.Any(p.what)),
 		mpb.BarRemoveOnComplete())
 }
 
 // what says how many files are done, and what is being worked on.
 func (p *Progress) what(decor.Statistics) string {
 	s := p.last.Load()
-	text := " "
+	text := ""
 	if s.FilesTotal > 0 {
-		text = fmt.Sprintf(", %d / %d files ", s.FilesDone, s.FilesTotal)
+		text = fmt.Sprintf(", %d / %d files", s.FilesDone, s.FilesTotal)
 	}
 	if s.Label != "" {
-		text += "(" + s.Label + ") "
+		text += ", " + s.Label
 	}
 	return text
 }

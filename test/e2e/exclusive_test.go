@@ -15,6 +15,7 @@ import (
 // TestExclusiveBackup takes exclusive backups of a version that has them. They belong to the server and not to a session, so
 // whatever ends the work must take PostgreSQL out of backup mode, or say how; and a lost session ends nothing.
 func TestExclusiveBackup(t *testing.T) {
+	t.Parallel() // most of the time it waits: for a copy that is slow on purpose, for WAL, for a probe
 	lab.NeedPostgres(t, 13)
 	host := backuphost.New(t)
 	primary := lab.StartCluster(t, lab.ClusterOptions{

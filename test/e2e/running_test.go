@@ -17,6 +17,7 @@ import (
 // TestRunningBackups looks at backups while they run: several at the same time, one whose session PostgreSQL ends, one that is
 // killed, and one that cannot share files with the one before.
 func TestRunningBackups(t *testing.T) {
+	t.Parallel() // most of the time it waits: for a copy that is slow on purpose, for WAL, for a probe
 	host := backuphost.New(t)
 	primary := startPrimary(t, host.ArchiveCommand(t, "main")+" && "+host.ArchiveCommand(t, "twin"))
 	host.Configure(t, backuphost.Server("main", localServer(primary, nil)), backuphost.Server("twin", localServer(primary, nil)))
