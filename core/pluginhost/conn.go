@@ -116,14 +116,15 @@ func (c *instanceConn) Invoke(ctx context.Context, method string, args, reply an
 	case pluginv1.Plugin_Cancel_FullMethodName, pluginv1.Plugin_Close_FullMethodName:
 		return c.invokeOpened(ctx, method, args, reply, opts)
 	}
-	fresh := absentDestination(args)
+	destination, fresh := absentDestination(args)
 	err := c.invokeOnce(ctx, method, args, reply, opts)
-	if !isCrash(err) || !repeatable[method] {
+	if !isCrash(err) || !repeatable[method] || !fresh {
+		// Somebody reads from a pipe what the dead process has written into it; it cannot be taken back.
 		return err
 	}
-	if fresh != "" {
+	if destination != "" {
 		// What the dead process left of it.
-		_ = os.Remove(fresh)
+		_ = os.Remove(destination)
 	}
 	return c.invokeOnce(ctx, method, args, reply, opts)
 }
@@ -207,16 +208,14 @@ func setInstance(message any, id string) {
 	}
 }
 
-// absentDestination returns the destination of a file request if there is nothing yet.
-func absentDestination(args any) string {
+// absentDestination returns the destination of a request, or "" when it has none, and whether nothing is there yet.
+func absentDestination(args any) (path string, absent bool) {
 	m, ok := args.(interface{ GetDestination() string })
 	if !ok || m.GetDestination() == "" {
-		return ""
+		return "", true
 	}
-	if _, err := os.Lstat(m.GetDestination()); !errors.Is(err, os.ErrNotExist) {
-		return ""
-	}
-	return m.GetDestination()
+	_, err := os.Lstat(m.GetDestination())
+	return m.GetDestination(), errors.Is(err, os.ErrNotExist)
 }
 
 // connectionLost tells whether the connection itself broke.

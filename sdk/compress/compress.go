@@ -51,7 +51,8 @@ type Options struct {
 	Level int
 }
 
-// FileRequest asks for one file to be encoded or decoded. Paths are absolute; Destination must not exist.
+// FileRequest asks for one file to be encoded or decoded. Paths are absolute. Destination must not exist, or be a named pipe
+// that the caller has open for reading: then what comes out is written into it, in order, and the pipe stays.
 type FileRequest struct {
 	// Op correlates log lines.
 	Op          string

@@ -10,6 +10,9 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/barman-go/barman/sdk/compress"
 	"github.com/barman-go/barman/sdk/diag"
@@ -33,7 +36,7 @@ type buffers struct {
 	out *bufio.Writer
 }
 
-// encode writes source, encoded, to the new file destination.
+// encode writes source, encoded, to the new file destination, or into the named pipe of that name.
 func (c *fileCoder) encode(
 	ctx context.Context, z compress.Compressor, o compress.Options, source, destination string,
 ) (*compressv1.FileResult, error) {
@@ -44,7 +47,8 @@ func (c *fileCoder) encode(
 	return fileResult(plain, encoded), err
 }
 
-// decode writes source, decoded, to the new file destination, or to nowhere when that is empty. A file that is too short
+// decode writes source, decoded, to the new file destination, into the named pipe of that name, or to nowhere when it is
+// empty. A file that is too short
 // for the magic of its format was cut, which many decoders do not say of an empty one: it holds no frame, and each is
 // whole.
 func (c *fileCoder) decode(
@@ -65,8 +69,9 @@ func fileResult(plain, encoded *meter) *compressv1.FileResult {
 	return &compressv1.FileResult{PlainBytes: plain.n, EncodedBytes: encoded.n, PlainCrc32: plain.crc.Sum32()}
 }
 
-// run opens source, which has at least shortest bytes or was cut, creates destination, and lets transform copy from one to
-// the other through two meters. On failure it removes the destination that it created, and only that one.
+// run opens source, which has at least shortest bytes or was cut, creates destination unless it is a named pipe, and lets
+// transform copy from one to the other through two meters. On failure it removes the destination that it created, and only
+// that one.
 func (c *fileCoder) run(
 	source, destination string, shortest int64, in, out *meter, transform func(dst io.Writer, src io.Reader) error,
 ) (err error) {
@@ -83,17 +88,12 @@ func (c *fileCoder) run(
 	}
 	in.r, out.w = src, io.Discard
 	if destination != "" {
-		dst, cerr := os.OpenFile(destination, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if cerr != nil {
-			return cerr
+		dst, done, openErr := openDestination(in.ctx, destination)
+		if openErr != nil {
+			return openErr
 		}
 		out.w = dst
-		defer func() {
-			err = errors.Join(err, dst.Close())
-			if err != nil {
-				_ = os.Remove(destination)
-			}
-		}()
+		defer func() { err = done(err) }()
 	}
 	b := c.buffers.Get().(*buffers)
 	defer c.buffers.Put(b)
@@ -116,6 +116,35 @@ func (c *fileCoder) run(
 		return fmt.Errorf("%s: %w", source, err)
 	}
 	return nil
+}
+
+// openDestination creates a file, or opens a named pipe that the host reads. done closes it with the outcome so far and
+// returns the final one; a file that is not complete is removed.
+func openDestination(ctx context.Context, path string) (dst *os.File, done func(error) error, err error) {
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == os.ModeNamedPipe {
+		// Not waiting for a reader: the host has the pipe open, and one that has gone will not come back.
+		dst, err := os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return nil, nil, err
+		}
+		// A reader that does not read must not outlive the call.
+		stop := context.AfterFunc(ctx, func() { _ = dst.SetWriteDeadline(time.Unix(1, 0)) })
+		return dst, func(outcome error) error {
+			stop()
+			return errors.Join(outcome, dst.Close())
+		}, nil
+	}
+	dst, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	return dst, func(outcome error) error {
+		outcome = errors.Join(outcome, dst.Close())
+		if outcome != nil {
+			_ = os.Remove(path)
+		}
+		return outcome
+	}, nil
 }
 
 func openRegular(path string) (f *os.File, size int64, err error) {

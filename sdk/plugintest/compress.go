@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/barman-go/barman/sdk/compress"
 	"github.com/barman-go/barman/sdk/diag"
@@ -74,6 +76,7 @@ func checkFormat(t *testing.T, p *process, c *compress.Client, f compress.Format
 	}
 	text := all["text"]
 	t.Run("refuses an existing destination", func(t *testing.T) { checkExisting(t, c, f, text) })
+	t.Run("writes into a named pipe", func(t *testing.T) { checkPipe(t, c, f, all["16 MiB of noise"]) })
 	t.Run("reports a missing source", func(t *testing.T) { checkMissing(t, c, f) })
 	t.Run("refuses an unknown format", func(t *testing.T) { checkUnknownFormat(t, c, text) })
 	if !p.settings.unchecked {
@@ -176,6 +179,41 @@ func checkExisting(t *testing.T, c *compress.Client, f compress.Format, plain []
 	}
 	if got, err := os.ReadFile(source); !bytes.Equal(got, plain) {
 		t.Errorf("the source changed: %v", err)
+	}
+}
+
+// checkPipe reads what is decoded from a named pipe, as core does with archives that are too large for the disk.
+func checkPipe(t *testing.T, c *compress.Client, f compress.Format, plain []byte) {
+	source := write(t, plain)
+	packed, pipe := source+".packed", source+".pipe"
+	if _, err := c.CompressFile(t.Context(), request(f, 0, source, packed)); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.DecompressFile(t.Context(), request(f, 0, packed, pipe)); err == nil {
+		t.Error("it wrote into a pipe that nobody reads")
+	}
+	r, err := os.OpenFile(pipe, os.O_RDWR, 0) // so that it has no end before the plugin has opened it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	answer := make(chan error, 1)
+	go func() {
+		_, err := c.DecompressFile(t.Context(), request(f, 0, packed, pipe))
+		answer <- err
+	}()
+	got := make([]byte, len(plain))
+	if _, err := io.ReadFull(r, got); err != nil || !bytes.Equal(got, plain) {
+		t.Errorf("the pipe gave something else: %v", err)
+	}
+	if err := <-answer; err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(pipe); err != nil {
+		t.Errorf("the pipe is gone: %v", err)
 	}
 }
 

@@ -9,6 +9,10 @@
 // The plugin reads `source` and writes `destination`, both absolute paths on the host's file system. It never renames,
 // deletes or publishes anything, and does not fsync: the host chose `destination` as a temporary name, checks it, makes
 // it durable and publishes it. On failure the plugin may leave a partial `destination`; the host removes it.
+//
+// `destination` may also be a named pipe that the host made and reads; the plugin writes into it from the beginning to the
+// end, and the pipe stays. Nothing in the answer is different. A plugin whose SDK does not know this yet refuses it as an
+// existing file.
 
 package compressv1
 
@@ -298,7 +302,7 @@ type CompressFileRequest struct {
 	// Correlates log lines; chosen by the host.
 	Op     string `protobuf:"bytes,2,opt,name=op,proto3" json:"op,omitempty"`
 	Source string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
-	// Must not exist.
+	// Must not exist, or be a named pipe.
 	Destination string `protobuf:"bytes,4,opt,name=destination,proto3" json:"destination,omitempty"`
 	Format      string `protobuf:"bytes,5,opt,name=format,proto3" json:"format,omitempty"`
 	// Within Format.levels; ignored by a format without levels.
@@ -437,7 +441,7 @@ type DecompressFileRequest struct {
 	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
 	Op       string                 `protobuf:"bytes,2,opt,name=op,proto3" json:"op,omitempty"`
 	Source   string                 `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
-	// Must not exist.
+	// Must not exist, or be a named pipe.
 	Destination   string `protobuf:"bytes,4,opt,name=destination,proto3" json:"destination,omitempty"`
 	Format        string `protobuf:"bytes,5,opt,name=format,proto3" json:"format,omitempty"`
 	unknownFields protoimpl.UnknownFields

@@ -9,6 +9,10 @@
 // The plugin reads `source` and writes `destination`, both absolute paths on the host's file system. It never renames,
 // deletes or publishes anything, and does not fsync: the host chose `destination` as a temporary name, checks it, makes
 // it durable and publishes it. On failure the plugin may leave a partial `destination`; the host removes it.
+//
+// `destination` may also be a named pipe that the host made and reads; the plugin writes into it from the beginning to the
+// end, and the pipe stays. Nothing in the answer is different. A plugin whose SDK does not know this yet refuses it as an
+// existing file.
 
 package compressv1
 
