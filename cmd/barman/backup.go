@@ -225,13 +225,19 @@ func (s *server) backupOptions(f *backupFlags) (backup.Options, error) {
 	if o.Remote, err = s.sshCommand(); err != nil {
 		return o, err
 	}
-	if s.BackupCompression != "" {
-		o.Compression = &transfer.Compression{
-			Algorithm: s.BackupCompression, Format: s.BackupCompressionFormat, Level: s.BackupCompressionLevel,
-			Workers: s.BackupCompressionWorkers, Location: s.BackupCompressionLocation,
-		}
-	}
+	o.Compression = s.baseCompression()
 	return o, nil
+}
+
+// baseCompression is that of base backups; nil for none.
+func (s *server) baseCompression() *transfer.Compression {
+	if s.BackupCompression == "" {
+		return nil
+	}
+	return &transfer.Compression{
+		Algorithm: s.BackupCompression, Format: s.BackupCompressionFormat, Level: s.BackupCompressionLevel,
+		Workers: s.BackupCompressionWorkers, Location: s.BackupCompressionLocation,
+	}
 }
 
 func reuseMode(text string) transfer.Reuse {

@@ -181,6 +181,7 @@ func (s *server) checkTransfer(c *check.Checker) {
 		// Without the password the text is safe to stand in a tool's arguments.
 		c.Request.Conninfo, _ = streaming.ForTool(s.StreamingBackupName)
 	}
+	c.Request.Compression = s.baseCompression()
 	c.OpenTransfer = func(ctx context.Context) (check.Transfer, transfer.Mode, error) {
 		if sshErr != nil {
 			return nil, 0, sshErr

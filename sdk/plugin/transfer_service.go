@@ -68,7 +68,7 @@ func (s *transferService) Check(
 	defer end()
 	rows, err := t.Check(ctx, transfer.CheckRequest{
 		Remote: r.GetRemoteCommand(), Conninfo: r.GetConninfo(), Password: r.GetPassword(),
-		ServerVersion: int(r.GetServerVersion()),
+		ServerVersion: int(r.GetServerVersion()), Compression: compressionFromWire(r.GetCompression()),
 	})
 	resp := &transferv1.CheckResponse{Diagnostics: wire.Diagnostics(err)}
 	for _, row := range rows {

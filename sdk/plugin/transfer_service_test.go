@@ -139,7 +139,10 @@ func TestTransferRequestsAndResultsCrossTheWire(t *testing.T) {
 	restore := transfer.RestoreBackupRequest{
 		Op: "op", BackupID: "b", Source: "/s", Destination: "/d", Tablespaces: tablespaces, Remote: []string{"ssh"}, Workers: 2,
 	}
-	check := transfer.CheckRequest{Remote: []string{"ssh"}, Conninfo: "c", Password: "p", ServerVersion: 130000}
+	check := transfer.CheckRequest{
+		Remote: []string{"ssh"}, Conninfo: "c", Password: "p", ServerVersion: 130000,
+		Compression: &transfer.Compression{Algorithm: "zstd", Format: "plain", Workers: &three, Location: "server"},
+	}
 	changes := []transfer.FileChange{
 		{Path: "/w", Action: transfer.Write, Content: []byte("x"), Mode: 0o640}, {Path: "/r", Action: transfer.Rename, Target: "/t"},
 	}

@@ -88,13 +88,18 @@ func takeRequestFromWire(r *transferv1.TakeBackupRequest) transfer.TakeBackupReq
 		BandwidthLimit: int(r.GetBandwidthLimit()), IncrementalManifest: r.GetIncrementalManifest(),
 		Retry: retryFromWire(r.GetRetry()),
 	}
-	if c := r.GetCompression(); c != nil {
-		req.Compression = &transfer.Compression{
-			Algorithm: c.GetAlgorithm(), Format: c.GetFormat(), Location: c.GetLocation(),
-			Level: intFromWire(c.Level), Workers: intFromWire(c.Workers),
-		}
-	}
+	req.Compression = compressionFromWire(r.GetCompression())
 	return req
+}
+
+func compressionFromWire(c *transferv1.Compression) *transfer.Compression {
+	if c == nil {
+		return nil
+	}
+	return &transfer.Compression{
+		Algorithm: c.GetAlgorithm(), Format: c.GetFormat(), Location: c.GetLocation(),
+		Level: intFromWire(c.Level), Workers: intFromWire(c.Workers),
+	}
 }
 
 func intFromWire(p *int32) *int {

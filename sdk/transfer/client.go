@@ -48,7 +48,7 @@ func (c *Client) Describe(ctx context.Context) (Description, error) {
 func (c *Client) Check(ctx context.Context, req CheckRequest) ([]CheckRow, error) {
 	resp, err := c.rpc.Check(ctx, &transferv1.CheckRequest{
 		Instance: c.caller.Instance, RemoteCommand: req.Remote, Conninfo: req.Conninfo, Password: req.Password,
-		ServerVersion: int32(req.ServerVersion),
+		ServerVersion: int32(req.ServerVersion), Compression: compressionToWire(req.Compression),
 	})
 	if err == nil {
 		err = wire.Err(resp.GetDiagnostics())

@@ -84,12 +84,17 @@ func takeRequestToWire(instance, op string, r TakeBackupRequest) *transferv1.Tak
 		ServerVersion: int32(r.ServerVersion), ImmediateCheckpoint: r.ImmediateCheckpoint,
 		BandwidthLimit: int64(r.BandwidthLimit), IncrementalManifest: r.IncrementalManifest, Retry: retryToWire(r.Retry),
 	}
-	if c := r.Compression; c != nil {
-		out.Compression = &transferv1.Compression{
-			Algorithm: c.Algorithm, Format: c.Format, Location: c.Location, Level: intToWire(c.Level), Workers: intToWire(c.Workers),
-		}
-	}
+	out.Compression = compressionToWire(r.Compression)
 	return out
+}
+
+func compressionToWire(c *Compression) *transferv1.Compression {
+	if c == nil {
+		return nil
+	}
+	return &transferv1.Compression{
+		Algorithm: c.Algorithm, Format: c.Format, Location: c.Location, Level: intToWire(c.Level), Workers: intToWire(c.Workers),
+	}
 }
 
 func intToWire(p *int) *int32 {

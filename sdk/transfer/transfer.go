@@ -82,6 +82,8 @@ type CheckRequest struct {
 	Password string
 	// ServerVersion is server_version_num, 0 when unknown.
 	ServerVersion int
+	// Compression is that of the backups to come, nil for none.
+	Compression *Compression
 }
 
 // CheckRow is one line of `barman check`.

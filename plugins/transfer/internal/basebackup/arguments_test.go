@@ -73,17 +73,17 @@ func TestCompressionArguments(t *testing.T) {
 		},
 		{"client side lz4", 150000, 150000, &transfer.Compression{Algorithm: "lz4", Location: "client"}, "--format=tar --compress=client-lz4", ""},
 		{"unknown", 150000, 150000, &transfer.Compression{Algorithm: "xz"}, "", "unknown"},
-		{"lz4, old client", 140000, 140000, &transfer.Compression{Algorithm: "lz4"}, "", "needs pg_basebackup 15"},
-		{"server side, old server", 150000, 140000, &transfer.Compression{Algorithm: "gzip", Location: "server"}, "", "needs PostgreSQL 15"},
-		{"server side, old client", 140000, 150000, &transfer.Compression{Algorithm: "gzip", Location: "server"}, "", "needs pg_basebackup 15"},
-		{"plain on the client", 150000, 150000, &transfer.Compression{Algorithm: "gzip", Format: "plain"}, "", "location = server"},
-		{"gzip 0", 150000, 150000, &transfer.Compression{Algorithm: "gzip", Level: n(0)}, "", "use backup_compression = none"},
+		{"lz4, old client", 140000, 140000, &transfer.Compression{Algorithm: "lz4"}, "", "backup_compression = lz4 requires pg_basebackup 15 or greater"},
+		{"server side, old server", 150000, 140000, &transfer.Compression{Algorithm: "gzip", Location: "server"}, "", "backup_compression_location = server requires PostgreSQL 15 or greater"},
+		{"server side, old client", 140000, 150000, &transfer.Compression{Algorithm: "gzip", Location: "server"}, "", "backup_compression_location = server requires pg_basebackup 15 or greater"},
+		{"plain on the client", 150000, 150000, &transfer.Compression{Algorithm: "gzip", Format: "plain"}, "", "backup_compression_format plain is not compatible with backup_compression_location None"},
+		{"gzip 0", 150000, 150000, &transfer.Compression{Algorithm: "gzip", Level: n(0)}, "", "Use backup_compression = none"},
 		{"gzip 0, old client", 140000, 140000, &transfer.Compression{Algorithm: "gzip", Level: n(0)}, "--format=tar --compress=0 --gzip", ""},
 		{"gzip 10", 150000, 150000, &transfer.Compression{Algorithm: "gzip", Level: n(10)}, "", "-1 to 9"},
 		{"lz4 13", 150000, 150000, &transfer.Compression{Algorithm: "lz4", Level: n(13)}, "", "0 to 12"},
 		{"none 1", 150000, 150000, &transfer.Compression{Algorithm: "none", Level: n(1)}, "", "0 to 0"},
 		{"gzip workers", 150000, 150000, &transfer.Compression{Algorithm: "gzip", Workers: n(2)}, "", "workers"},
-		{"negative workers", 150000, 150000, &transfer.Compression{Algorithm: "zstd", Workers: n(-1)}, "", "negative"},
+		{"negative workers", 150000, 150000, &transfer.Compression{Algorithm: "zstd", Workers: n(-1)}, "", "non-negative integer"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

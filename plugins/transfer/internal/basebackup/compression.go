@@ -46,29 +46,37 @@ func validateCompression(client, server version, c *transfer.Compression) error 
 	case !known:
 		return invalid("backup_compression %q is unknown; it can be gzip, lz4, zstd or none", c.Algorithm)
 	case client < a.since:
-		return invalid("backup_compression = %s needs pg_basebackup 15 or later, found %s", a.name, client)
+		return invalid("backup_compression = %s requires pg_basebackup 15 or greater, found %s", a.name, client)
 	case c.Workers != nil && !a.workers:
-		return invalid("backup_compression_workers is not possible with backup_compression = %s", a.name)
+		return invalid("backup_compression_workers is not compatible with compression %s", a.name)
 	case c.Workers != nil && *c.Workers < 0:
-		return invalid("backup_compression_workers is %d; it cannot be negative", *c.Workers)
+		return invalid("backup_compression_workers should be a non-negative integer: '%d' is invalid", *c.Workers)
 	case !slices.Contains([]string{"", "plain", "tar"}, c.Format):
 		return invalid("backup_compression_format %q is unknown; it can be plain or tar", c.Format)
 	case !slices.Contains([]string{"", "client", "server"}, c.Location):
 		return invalid("backup_compression_location %q is unknown; it can be client or server", c.Location)
 	case c.Format == "plain" && c.Location != "server":
-		return invalid("backup_compression_format = plain needs backup_compression_location = server")
+		return invalid("backup_compression_format plain is not compatible with backup_compression_location %s", orNone(c.Location))
 	case c.Location == "server" && client < 150000:
-		return invalid("backup_compression_location = server needs pg_basebackup 15 or later, found %s", client)
+		return invalid("backup_compression_location = server requires pg_basebackup 15 or greater, found %s", client)
 	case c.Location == "server" && server != 0 && server < 150000:
-		return invalid("backup_compression_location = server needs PostgreSQL 15 or later, found %s", server)
+		return invalid("backup_compression_location = server requires PostgreSQL 15 or greater, found %s", server)
 	case c.Level == nil:
 		return nil
 	case *c.Level < a.min || *c.Level > a.max:
-		return invalid("backup_compression_level is %d; %s takes %d to %d", *c.Level, a.name, a.min, a.max)
+		return invalid("backup_compression_level %d unsupported by compression algorithm. %s takes %d to %d", *c.Level, a.name, a.min, a.max)
 	case *c.Level == 0 && a.zeroSince != 0 && client >= a.zeroSince:
-		return invalid("backup_compression_level = 0 is not possible with gzip; use backup_compression = none")
+		return invalid("backup_compression_level 0 unsupported by compression algorithm. Use backup_compression = none for archives without compression")
 	}
 	return nil
+}
+
+// orNone writes an option that is not set as Barman does.
+func orNone(text string) string {
+	if text == "" {
+		return "None"
+	}
+	return text
 }
 
 // compressionArguments returns the options; nil compression means the plain format.

@@ -39,8 +39,8 @@ func (e *Executor) Describe() transfer.Description {
 	return transfer.Description{Mode: transfer.SelfContained, SupportsBandwidthLimit: true}
 }
 
-// Check implements transfer.Transfer with the rows `pg_basebackup`, `pg_basebackup compatible` and `pg_basebackup supports
-// tablespaces mapping`.
+// Check implements transfer.Transfer with the rows `pg_basebackup`, `pg_basebackup compatible`, `pg_basebackup supports
+// tablespaces mapping`, and, when it fails, `backup compression`.
 func (e *Executor) Check(ctx context.Context, req transfer.CheckRequest) ([]transfer.CheckRow, error) {
 	server := version(req.ServerVersion)
 	t, err := e.choose(ctx, server)
@@ -67,6 +67,20 @@ func (e *Executor) Check(ctx context.Context, req transfer.CheckRequest) ([]tran
 		}
 		rows = append(rows, mapping)
 	}
+	if err == nil && req.Compression != nil {
+		row := transfer.CheckRow{Label: "backup compression", OK: true, OnlyFailure: true}
+		err := validateCompression(t.version, server, req.Compression)
+		if err == nil {
+			_, err = e.chooseCodec(ctx, req.Compression)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			row.OK, row.Hint = false, err.Error()
+		}
+		rows = append(rows, row)
+	}
 	return rows, nil
 }
 
@@ -80,7 +94,8 @@ func (e *Executor) TakeBackup(ctx context.Context, req transfer.TakeBackupReques
 	if err != nil {
 		return transfer.TakeBackupResult{}, err
 	}
-	if err := e.canReadLabel(req.Compression); err != nil {
+	codec, err := e.chooseCodec(ctx, req.Compression)
+	if err != nil {
 		return transfer.TakeBackupResult{}, err
 	}
 	if err := prepare(&req); err != nil {
@@ -106,7 +121,7 @@ func (e *Executor) TakeBackup(ctx context.Context, req transfer.TakeBackupReques
 		}
 	}
 	result := transfer.TakeBackupResult{Copy: time.Since(begin)}
-	if result.BackupLabel, err = e.label(ctx, &req); err != nil {
+	if result.BackupLabel, err = e.label(ctx, &req, codec); err != nil {
 		return transfer.TakeBackupResult{}, err
 	}
 	if result.EndLSN, err = endLSN(filepath.Join(req.Destination, "backup_manifest")); err != nil {

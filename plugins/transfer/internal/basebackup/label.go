@@ -20,8 +20,8 @@ import (
 // maxLabel is far more than a backup_label holds: a few lines and the user's label of at most 1 kB.
 const maxLabel = 64 << 10
 
-// label returns the text of backup_label, from the tree or from the archive of the data directory.
-func (e *Executor) label(ctx context.Context, req *transfer.TakeBackupRequest) (string, error) {
+// label returns the text of backup_label, from the tree or, through the program codec, from the archive of the data directory.
+func (e *Executor) label(ctx context.Context, req *transfer.TakeBackupRequest, codec string) (string, error) {
 	c := req.Compression
 	if c == nil || c.Algorithm == "" || c.Format == "plain" {
 		text, err := os.ReadFile(filepath.Join(req.Destination, "backup_label"))
@@ -32,32 +32,14 @@ func (e *Executor) label(ctx context.Context, req *transfer.TakeBackupRequest) (
 	}
 	a, _ := findAlgorithm(c.Algorithm)
 	archive := filepath.Join(req.Destination, "base.tar"+a.extension)
-	text, err := e.labelOf(ctx, archive, a)
+	text, err := e.labelOf(ctx, archive, a, codec)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", archive, err)
 	}
 	return text, nil
 }
 
-// canReadLabel tells, before hours of copying, whether the archive can be read afterwards.
-func (e *Executor) canReadLabel(c *transfer.Compression) error {
-	if c == nil || c.Format == "plain" {
-		return nil
-	}
-	a, _ := findAlgorithm(c.Algorithm)
-	if a.decoder == nil {
-		return nil
-	}
-	if _, err := toolexec.LookPath(a.decoder[0], e.env.PathPrefix); err != nil {
-		return diag.Diagnostic{
-			Severity: diag.Error, Code: diag.CodeToolMissing, Detail: err.Error(),
-			Summary: fmt.Sprintf("backup_compression = %s needs the program %s on the Barman host", a.name, a.decoder[0]),
-		}
-	}
-	return nil
-}
-
-func (e *Executor) labelOf(ctx context.Context, archive string, a algorithm) (string, error) {
+func (e *Executor) labelOf(ctx context.Context, archive string, a algorithm, codec string) (string, error) {
 	f, err := os.Open(archive)
 	if err != nil {
 		return "", missingLabel(err)
@@ -65,7 +47,7 @@ func (e *Executor) labelOf(ctx context.Context, archive string, a algorithm) (st
 	defer f.Close() //nolint:errcheck // only read
 	switch {
 	case a.decoder != nil:
-		return e.labelThrough(ctx, f, a.decoder)
+		return e.labelThrough(ctx, f, codec, a.decoder[1:])
 	case a.extension == ".gz":
 		z, err := gzip.NewReader(f)
 		if err != nil {
@@ -77,7 +59,7 @@ func (e *Executor) labelOf(ctx context.Context, archive string, a algorithm) (st
 }
 
 // labelThrough reads the archive through a decoder, which is stopped when the label is found: it comes first.
-func (e *Executor) labelThrough(ctx context.Context, f *os.File, decoder []string) (string, error) {
+func (e *Executor) labelThrough(ctx context.Context, f *os.File, codec string, args []string) (string, error) {
 	found := errors.New("label found")
 	r, w := io.Pipe()
 	type answer struct {
@@ -91,7 +73,7 @@ func (e *Executor) labelThrough(ctx context.Context, f *os.File, decoder []strin
 		r.CloseWithError(found)
 	}()
 	_, err := toolexec.Run(ctx, toolexec.Command{
-		Name: decoder[0], Args: decoder[1:], PathPrefix: e.env.PathPrefix, Stdin: f, Stdout: w,
+		Name: codec, Args: args, PathPrefix: e.env.PathPrefix, Stdin: f, Stdout: w,
 	})
 	w.CloseWithError(io.ErrUnexpectedEOF)
 	if err != nil && !errors.Is(err, found) {

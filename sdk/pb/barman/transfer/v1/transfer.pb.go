@@ -448,6 +448,8 @@ type CheckRequest struct {
 	Password string `protobuf:"bytes,4,opt,name=password,proto3" json:"password,omitempty"`
 	// server_version_num; 0 when unknown.
 	ServerVersion int32 `protobuf:"varint,5,opt,name=server_version,json=serverVersion,proto3" json:"server_version,omitempty"`
+	// What backups are to be compressed with; unset for nothing, or when the plugin has no such option.
+	Compression   *Compression `protobuf:"bytes,6,opt,name=compression,proto3" json:"compression,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -515,6 +517,13 @@ func (x *CheckRequest) GetServerVersion() int32 {
 		return x.ServerVersion
 	}
 	return 0
+}
+
+func (x *CheckRequest) GetCompression() *Compression {
+	if x != nil {
+		return x.Compression
+	}
+	return nil
 }
 
 type CheckResponse struct {
@@ -2592,13 +2601,14 @@ const file_barman_transfer_v1_transfer_proto_rawDesc = "" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eMODE_FILE_COPY\x10\x01\x12\x17\n" +
-	"\x13MODE_SELF_CONTAINED\x10\x02\"\xb0\x01\n" +
+	"\x13MODE_SELF_CONTAINED\x10\x02\"\xf3\x01\n" +
 	"\fCheckRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12%\n" +
 	"\x0eremote_command\x18\x02 \x03(\tR\rremoteCommand\x12\x1a\n" +
 	"\bconninfo\x18\x03 \x01(\tR\bconninfo\x12\x1a\n" +
 	"\bpassword\x18\x04 \x01(\tR\bpassword\x12%\n" +
-	"\x0eserver_version\x18\x05 \x01(\x05R\rserverVersion\"\x81\x01\n" +
+	"\x0eserver_version\x18\x05 \x01(\x05R\rserverVersion\x12A\n" +
+	"\vcompression\x18\x06 \x01(\v2\x1f.barman.transfer.v1.CompressionR\vcompression\"\x81\x01\n" +
 	"\rCheckResponse\x120\n" +
 	"\x04rows\x18\x01 \x03(\v2\x1c.barman.transfer.v1.CheckRowR\x04rows\x12>\n" +
 	"\vdiagnostics\x18\x02 \x03(\v2\x1c.barman.plugin.v1.DiagnosticR\vdiagnostics\"g\n" +
@@ -2850,57 +2860,58 @@ var file_barman_transfer_v1_transfer_proto_goTypes = []any{
 }
 var file_barman_transfer_v1_transfer_proto_depIdxs = []int32{
 	0,  // 0: barman.transfer.v1.DescribeResponse.mode:type_name -> barman.transfer.v1.DescribeResponse.Mode
-	9,  // 1: barman.transfer.v1.CheckResponse.rows:type_name -> barman.transfer.v1.CheckRow
-	33, // 2: barman.transfer.v1.CheckResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
-	1,  // 3: barman.transfer.v1.CopyRequest.direction:type_name -> barman.transfer.v1.CopyRequest.Direction
-	12, // 4: barman.transfer.v1.CopyRequest.items:type_name -> barman.transfer.v1.Item
-	11, // 5: barman.transfer.v1.CopyRequest.retry:type_name -> barman.transfer.v1.Retry
-	2,  // 6: barman.transfer.v1.Item.kind:type_name -> barman.transfer.v1.Item.Kind
-	3,  // 7: barman.transfer.v1.Item.reuse:type_name -> barman.transfer.v1.Item.Reuse
-	34, // 8: barman.transfer.v1.Item.safe_horizon:type_name -> google.protobuf.Timestamp
-	35, // 9: barman.transfer.v1.CopyResponse.event:type_name -> barman.plugin.v1.Event
-	14, // 10: barman.transfer.v1.CopyResponse.result:type_name -> barman.transfer.v1.CopyResult
-	33, // 11: barman.transfer.v1.CopyResponse.failure:type_name -> barman.plugin.v1.Diagnostic
-	15, // 12: barman.transfer.v1.CopyResult.items:type_name -> barman.transfer.v1.ItemStats
-	33, // 13: barman.transfer.v1.ReadFileResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
-	19, // 14: barman.transfer.v1.ApplyFilesRequest.changes:type_name -> barman.transfer.v1.FileChange
-	4,  // 15: barman.transfer.v1.FileChange.action:type_name -> barman.transfer.v1.FileChange.Action
-	33, // 16: barman.transfer.v1.ApplyFilesResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
-	23, // 17: barman.transfer.v1.StatResponse.paths:type_name -> barman.transfer.v1.PathInfo
-	33, // 18: barman.transfer.v1.StatResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
-	34, // 19: barman.transfer.v1.PathInfo.modified:type_name -> google.protobuf.Timestamp
-	25, // 20: barman.transfer.v1.TakeBackupRequest.tablespaces:type_name -> barman.transfer.v1.Tablespace
-	26, // 21: barman.transfer.v1.TakeBackupRequest.compression:type_name -> barman.transfer.v1.Compression
-	11, // 22: barman.transfer.v1.TakeBackupRequest.retry:type_name -> barman.transfer.v1.Retry
-	35, // 23: barman.transfer.v1.TakeBackupResponse.event:type_name -> barman.plugin.v1.Event
-	28, // 24: barman.transfer.v1.TakeBackupResponse.waiting_for_wal:type_name -> barman.transfer.v1.WaitingForWal
-	29, // 25: barman.transfer.v1.TakeBackupResponse.result:type_name -> barman.transfer.v1.TakeBackupResult
-	33, // 26: barman.transfer.v1.TakeBackupResponse.failure:type_name -> barman.plugin.v1.Diagnostic
-	25, // 27: barman.transfer.v1.RestoreBackupRequest.tablespaces:type_name -> barman.transfer.v1.Tablespace
-	35, // 28: barman.transfer.v1.RestoreBackupResponse.event:type_name -> barman.plugin.v1.Event
-	32, // 29: barman.transfer.v1.RestoreBackupResponse.result:type_name -> barman.transfer.v1.RestoreBackupResult
-	33, // 30: barman.transfer.v1.RestoreBackupResponse.failure:type_name -> barman.plugin.v1.Diagnostic
-	5,  // 31: barman.transfer.v1.Transfer.Describe:input_type -> barman.transfer.v1.DescribeRequest
-	7,  // 32: barman.transfer.v1.Transfer.Check:input_type -> barman.transfer.v1.CheckRequest
-	10, // 33: barman.transfer.v1.Transfer.Copy:input_type -> barman.transfer.v1.CopyRequest
-	16, // 34: barman.transfer.v1.Transfer.ReadFile:input_type -> barman.transfer.v1.ReadFileRequest
-	18, // 35: barman.transfer.v1.Transfer.ApplyFiles:input_type -> barman.transfer.v1.ApplyFilesRequest
-	21, // 36: barman.transfer.v1.Transfer.Stat:input_type -> barman.transfer.v1.StatRequest
-	24, // 37: barman.transfer.v1.Transfer.TakeBackup:input_type -> barman.transfer.v1.TakeBackupRequest
-	30, // 38: barman.transfer.v1.Transfer.RestoreBackup:input_type -> barman.transfer.v1.RestoreBackupRequest
-	6,  // 39: barman.transfer.v1.Transfer.Describe:output_type -> barman.transfer.v1.DescribeResponse
-	8,  // 40: barman.transfer.v1.Transfer.Check:output_type -> barman.transfer.v1.CheckResponse
-	13, // 41: barman.transfer.v1.Transfer.Copy:output_type -> barman.transfer.v1.CopyResponse
-	17, // 42: barman.transfer.v1.Transfer.ReadFile:output_type -> barman.transfer.v1.ReadFileResponse
-	20, // 43: barman.transfer.v1.Transfer.ApplyFiles:output_type -> barman.transfer.v1.ApplyFilesResponse
-	22, // 44: barman.transfer.v1.Transfer.Stat:output_type -> barman.transfer.v1.StatResponse
-	27, // 45: barman.transfer.v1.Transfer.TakeBackup:output_type -> barman.transfer.v1.TakeBackupResponse
-	31, // 46: barman.transfer.v1.Transfer.RestoreBackup:output_type -> barman.transfer.v1.RestoreBackupResponse
-	39, // [39:47] is the sub-list for method output_type
-	31, // [31:39] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	26, // 1: barman.transfer.v1.CheckRequest.compression:type_name -> barman.transfer.v1.Compression
+	9,  // 2: barman.transfer.v1.CheckResponse.rows:type_name -> barman.transfer.v1.CheckRow
+	33, // 3: barman.transfer.v1.CheckResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
+	1,  // 4: barman.transfer.v1.CopyRequest.direction:type_name -> barman.transfer.v1.CopyRequest.Direction
+	12, // 5: barman.transfer.v1.CopyRequest.items:type_name -> barman.transfer.v1.Item
+	11, // 6: barman.transfer.v1.CopyRequest.retry:type_name -> barman.transfer.v1.Retry
+	2,  // 7: barman.transfer.v1.Item.kind:type_name -> barman.transfer.v1.Item.Kind
+	3,  // 8: barman.transfer.v1.Item.reuse:type_name -> barman.transfer.v1.Item.Reuse
+	34, // 9: barman.transfer.v1.Item.safe_horizon:type_name -> google.protobuf.Timestamp
+	35, // 10: barman.transfer.v1.CopyResponse.event:type_name -> barman.plugin.v1.Event
+	14, // 11: barman.transfer.v1.CopyResponse.result:type_name -> barman.transfer.v1.CopyResult
+	33, // 12: barman.transfer.v1.CopyResponse.failure:type_name -> barman.plugin.v1.Diagnostic
+	15, // 13: barman.transfer.v1.CopyResult.items:type_name -> barman.transfer.v1.ItemStats
+	33, // 14: barman.transfer.v1.ReadFileResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
+	19, // 15: barman.transfer.v1.ApplyFilesRequest.changes:type_name -> barman.transfer.v1.FileChange
+	4,  // 16: barman.transfer.v1.FileChange.action:type_name -> barman.transfer.v1.FileChange.Action
+	33, // 17: barman.transfer.v1.ApplyFilesResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
+	23, // 18: barman.transfer.v1.StatResponse.paths:type_name -> barman.transfer.v1.PathInfo
+	33, // 19: barman.transfer.v1.StatResponse.diagnostics:type_name -> barman.plugin.v1.Diagnostic
+	34, // 20: barman.transfer.v1.PathInfo.modified:type_name -> google.protobuf.Timestamp
+	25, // 21: barman.transfer.v1.TakeBackupRequest.tablespaces:type_name -> barman.transfer.v1.Tablespace
+	26, // 22: barman.transfer.v1.TakeBackupRequest.compression:type_name -> barman.transfer.v1.Compression
+	11, // 23: barman.transfer.v1.TakeBackupRequest.retry:type_name -> barman.transfer.v1.Retry
+	35, // 24: barman.transfer.v1.TakeBackupResponse.event:type_name -> barman.plugin.v1.Event
+	28, // 25: barman.transfer.v1.TakeBackupResponse.waiting_for_wal:type_name -> barman.transfer.v1.WaitingForWal
+	29, // 26: barman.transfer.v1.TakeBackupResponse.result:type_name -> barman.transfer.v1.TakeBackupResult
+	33, // 27: barman.transfer.v1.TakeBackupResponse.failure:type_name -> barman.plugin.v1.Diagnostic
+	25, // 28: barman.transfer.v1.RestoreBackupRequest.tablespaces:type_name -> barman.transfer.v1.Tablespace
+	35, // 29: barman.transfer.v1.RestoreBackupResponse.event:type_name -> barman.plugin.v1.Event
+	32, // 30: barman.transfer.v1.RestoreBackupResponse.result:type_name -> barman.transfer.v1.RestoreBackupResult
+	33, // 31: barman.transfer.v1.RestoreBackupResponse.failure:type_name -> barman.plugin.v1.Diagnostic
+	5,  // 32: barman.transfer.v1.Transfer.Describe:input_type -> barman.transfer.v1.DescribeRequest
+	7,  // 33: barman.transfer.v1.Transfer.Check:input_type -> barman.transfer.v1.CheckRequest
+	10, // 34: barman.transfer.v1.Transfer.Copy:input_type -> barman.transfer.v1.CopyRequest
+	16, // 35: barman.transfer.v1.Transfer.ReadFile:input_type -> barman.transfer.v1.ReadFileRequest
+	18, // 36: barman.transfer.v1.Transfer.ApplyFiles:input_type -> barman.transfer.v1.ApplyFilesRequest
+	21, // 37: barman.transfer.v1.Transfer.Stat:input_type -> barman.transfer.v1.StatRequest
+	24, // 38: barman.transfer.v1.Transfer.TakeBackup:input_type -> barman.transfer.v1.TakeBackupRequest
+	30, // 39: barman.transfer.v1.Transfer.RestoreBackup:input_type -> barman.transfer.v1.RestoreBackupRequest
+	6,  // 40: barman.transfer.v1.Transfer.Describe:output_type -> barman.transfer.v1.DescribeResponse
+	8,  // 41: barman.transfer.v1.Transfer.Check:output_type -> barman.transfer.v1.CheckResponse
+	13, // 42: barman.transfer.v1.Transfer.Copy:output_type -> barman.transfer.v1.CopyResponse
+	17, // 43: barman.transfer.v1.Transfer.ReadFile:output_type -> barman.transfer.v1.ReadFileResponse
+	20, // 44: barman.transfer.v1.Transfer.ApplyFiles:output_type -> barman.transfer.v1.ApplyFilesResponse
+	22, // 45: barman.transfer.v1.Transfer.Stat:output_type -> barman.transfer.v1.StatResponse
+	27, // 46: barman.transfer.v1.Transfer.TakeBackup:output_type -> barman.transfer.v1.TakeBackupResponse
+	31, // 47: barman.transfer.v1.Transfer.RestoreBackup:output_type -> barman.transfer.v1.RestoreBackupResponse
+	40, // [40:48] is the sub-list for method output_type
+	32, // [32:40] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_barman_transfer_v1_transfer_proto_init() }
