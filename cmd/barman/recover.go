@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/google/shlex"
@@ -167,7 +168,8 @@ func (s *server) recover(ctx context.Context, o recovery.Options) error {
 			}
 			return s.plugins().Transfer(ctx, method, s.use("transfer", method, nil))
 		},
-		Out: s.out, Progress: bar, Log: s.log, Now: now, Zone: time.Local,
+		PathPrefix: append(slices.Clone(s.PathPrefix), s.cfg.Global.PathPrefix...),
+		Out:        s.out, Progress: bar, Log: s.log, Now: now, Zone: time.Local,
 	}
 	if !s.Passive() {
 		r.Archive = func(ctx context.Context) error { return backupWAL{s: s}.Archive(ctx) }

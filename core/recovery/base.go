@@ -38,16 +38,28 @@ func (r *restore) markIncomplete(ctx context.Context) error {
 	return r.apply(ctx, changes...)
 }
 
-// copyBase copies everything but pg_control.
+// copyBase brings everything but pg_control to its place.
 func (r *restore) copyBase(ctx context.Context) error {
 	r.Out.Info("Copying the base backup.")
+	if r.plan.Way == CopyFiles {
+		return r.copyFiles(ctx)
+	}
+	return r.unpackBase(ctx)
+}
+
+// copyFiles copies the backup's files but pg_control.
+func (r *restore) copyFiles(ctx context.Context) error {
 	if !r.plan.Horizon.IsZero() {
 		r.Out.Info("Using safe horizon time for smart rsync copy: %s", catalog.FormatTime(r.plan.Horizon))
 	}
 	var items []transfer.Item
 	protected := []string{"/pg_tblspc/*", "/" + IncompleteFile}
 	for _, t := range r.plan.Tablespaces {
-		items = append(items, r.item(t.Name, t.Source, t.Location))
+		source := t.Source
+		if r.staging != nil {
+			source = r.staging.tablespace(t.OID)
+		}
+		items = append(items, r.item(t.Name, source, t.Location))
 		if rel, err := filepath.Rel(r.plan.Destination, t.Location); err == nil && inside(t.Location, r.plan.Destination) {
 			protected = append(protected, "/"+rel)
 		}
@@ -94,8 +106,13 @@ func (r *restore) describe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if r.plan.Way == UnpackHere || r.plan.Way == UnpackThere {
+		if err := r.copyManifest(ctx); err != nil {
+			return fmt.Errorf("%s: %w", manifestFile, err)
+		}
+	}
 	changes := []transfer.FileChange{write(filepath.Join(r.plan.Destination, InfoFile), string(info))}
-	manifest := filepath.Join(r.plan.Destination, "backup_manifest")
+	manifest := filepath.Join(r.plan.Destination, manifestFile)
 	found, err := r.copier.Stat(ctx, r.options.Remote, []string{manifest})
 	if err != nil {
 		return err
@@ -110,6 +127,12 @@ func (r *restore) describe(ctx context.Context) error {
 
 // copyControl completes the data directory.
 func (r *restore) copyControl(ctx context.Context) error {
+	if r.plan.Way == UnpackHere || r.plan.Way == UnpackThere {
+		// It is there already, and durable with the rest.
+		return r.apply(ctx, transfer.FileChange{
+			Action: transfer.Rename, Path: filepath.Join(r.plan.Destination, pendingControl), Target: filepath.Join(r.plan.Destination, controlFile),
+		})
+	}
 	item := r.item("pg_control", filepath.Join(r.data, controlFile), filepath.Join(r.plan.Destination, controlFile))
 	item.Kind, item.DeleteExtra = transfer.File, false
 	if _, err := r.copier.Copy(ctx, r.copyPlan(item), r.Progress); err != nil {

@@ -59,7 +59,7 @@ func chooseBest(t Target, backups *catalog.Backups) (*catalog.BackupInfo, string
 // checkOptions returns the first thing that is wrong with the request as such. The order is Barman's.
 func checkOptions(o *Options, b *catalog.BackupInfo) error {
 	for _, check := range []func(*Options, *catalog.BackupInfo) error{
-		checkStaging, checkStatus, checkKind, checkTablespaceRules, checkDestination, checkDelta, checkSnapshot,
+		checkStaging, checkStatus, checkKind, checkDeprecatedStaging, checkTablespaceRules, checkDestination, checkDelta, checkSnapshot,
 	} {
 		if err := check(o, b); err != nil {
 			return err
@@ -89,24 +89,24 @@ func checkStatus(_ *Options, b *catalog.BackupInfo) error {
 	return refuse(fmt.Sprintf("Cannot restore from backup '%s' of server '%s': backup status is not DONE", b.ID, b.ServerName), "")
 }
 
-// checkKind refuses backups that are more than a tree of files.
+// checkKind refuses backups that are neither a tree of files nor tar archives of a known compression.
 func checkKind(_ *Options, b *catalog.BackupInfo) error {
 	var what string
+	_, known := tarFormats[b.Compression]
 	switch {
 	case b.SnapshotsInfo != nil:
 		return nil // checkSnapshot
 	case b.Encryption != "":
 		what = "encrypted"
-	case b.Compression != "":
-		what = "compressed"
+	case b.Compression != "" && !known:
+		what = "compressed with " + b.Compression
 	case b.IsIncremental():
 		what = "incremental"
 	default:
 		return nil
 	}
 	return refuse(fmt.Sprintf("Cannot restore backup '%s' of server '%s': it is %s", b.ID, b.ServerName, what),
-		"This version restores backups that are plain directories only. Choose another backup, or restore this one with Barman 3.17, "+
-			"which reads the same catalog.")
+		"This version cannot do that. Choose another backup, or restore this one with Barman 3.17, which reads the same catalog.")
 }
 
 func checkTablespaceRules(o *Options, b *catalog.BackupInfo) error {
@@ -167,8 +167,16 @@ func checkDestination(o *Options, _ *catalog.BackupInfo) error {
 }
 
 func checkDelta(o *Options, b *catalog.BackupInfo) error {
-	if o.Delta && o.remote() && o.StagingLocation == "remote" && (b.Compression != "" || b.Encryption != "" || b.IsIncremental()) {
-		return refuse("Cannot restore a backup remotely with delta mode when 'staging_location=remote'.", "")
+	plain := b.Compression == "" && b.Encryption == "" && !b.IsIncremental()
+	switch {
+	case !o.Delta || plain:
+		return nil
+	case !o.remote():
+		return refuse("Cannot restore a backup locally with delta mode when the backup is not plain.",
+			"Restore it into an empty directory, without --delta-restore.")
+	case stagingLocation(o) == stagingRemote:
+		return refuse("Cannot restore a backup remotely with delta mode when 'staging_location=remote'.",
+			"Use --staging-location local, or restore it into an empty directory.")
 	}
 	return nil
 }
@@ -180,7 +188,7 @@ func checkSnapshot(o *Options, b *catalog.BackupInfo) error {
 			"--snapshot-recovery-instance", b.ID), "")
 	case b.SnapshotsInfo != nil:
 		return refuse(fmt.Sprintf("Cannot restore backup '%s' of server '%s': it is a snapshot backup", b.ID, b.ServerName),
-			"This version restores backups that are plain directories only.")
+			"This version cannot do that.")
 	case len(o.SnapshotArguments) > 0:
 		return refuse(fmt.Sprintf("Backup %s is not a snapshot backup but the following snapshot arguments have been used: %s",
 			b.ID, strings.Join(o.SnapshotArguments, ", ")), "")

@@ -93,8 +93,28 @@ func (r *restore) findAuxiliary(ctx context.Context, res *Result) error {
 	return nil
 }
 
-// includes returns the files that include lines name, relative to the data directory. Directories are listed in the
-// backup, whose tree is that of the destination.
+// filesIn lists the files of a directory of the restored data directory: in the backup, whose tree is the same, or where
+// the backup was unpacked.
+func (r *restore) filesIn(dir string) []string {
+	if r.sent != nil {
+		return r.sent.below(dir)
+	}
+	tree := r.data
+	if r.plan.Way == UnpackHere {
+		tree = r.plan.Destination
+	}
+	entries, err := os.ReadDir(filepath.Join(tree, dir))
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// includes returns the files that include lines name, relative to the data directory.
 func (r *restore) includes(lines []Setting) []string {
 	var files []string
 	for _, line := range lines {
@@ -112,13 +132,9 @@ func (r *restore) includes(lines []Setting) []string {
 			files = append(files, name)
 			continue
 		}
-		entries, err := os.ReadDir(filepath.Join(r.data, name))
-		if err != nil {
-			continue
-		}
-		for _, e := range entries {
-			if strings.HasSuffix(e.Name(), ".conf") && !strings.HasPrefix(e.Name(), ".") {
-				files = append(files, filepath.Join(name, e.Name()))
+		for _, file := range r.filesIn(name) {
+			if strings.HasSuffix(file, ".conf") && !strings.HasPrefix(file, ".") {
+				files = append(files, filepath.Join(name, file))
 			}
 		}
 	}

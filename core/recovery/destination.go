@@ -27,6 +27,8 @@ type Place struct {
 type Found struct {
 	// Places are by directory: the destination, the tablespaces' locations, the staging WAL directory.
 	Places map[string]Place
+	// Staging is the work area on this host, if the plan has one.
+	Staging Place
 	// Postmaster is the process of postmaster.pid; 0 when there is no such file, −1 when nobody can tell whether the
 	// process lives.
 	Postmaster int
@@ -79,6 +81,13 @@ func look(ctx context.Context, c Copier, remote []string, p *Plan) (*Found, erro
 		if len(remote) == 0 {
 			f.Places[dir] = Place{PathInfo: infos[i], Disk: diskOf(dir)}
 		}
+	}
+	if p.Way == UnpackStaged {
+		infos, err := c.Stat(ctx, nil, []string{p.StagingPath})
+		if err != nil {
+			return nil, fmt.Errorf("look at the staging path: %w", err)
+		}
+		f.Staging = Place{PathInfo: infos[0], Disk: diskOf(p.StagingPath)}
 	}
 	if !f.Places[p.Destination].HasEntries {
 		return f, nil

@@ -3,6 +3,7 @@
 //
 //	Options ─▶ Plan ─▶ Run
 //	           │       hooks ▸ base ▸ tablespace links ▸ WAL ▸ recovery settings ▸ dangerous settings ▸ fsync ▸ pg_control ▸ hooks
+//	           │               └ files are copied, tar archives unpacked: here, in a work area, or by tar on the other host
 //	           └ which backup, which timelines, which WAL files, is the target reachable, does the destination fit
 //
 // A Plan is a value. It is computed from facts that were gathered before (Archived, Found), so that every decision
@@ -18,10 +19,14 @@
 // Nothing at the destination changes before the plan has been accepted and the pre hooks have run.
 //
 // A destination that is not complete cannot be started: global/pg_control, without which PostgreSQL refuses to start,
-// is copied last, after everything else has been made durable. Until then the file .barman-restore-incomplete tells what
+// is copied last, or gets its name last, after everything else has been made durable. Until then the file .barman-restore-incomplete tells what
 // was being restored, and the same command takes up the work again.
 //
 // Everything is read from the catalog and the archive; neither is ever changed.
 //
-// Local and remote restores are one code path: whatever is done at the destination is done by the transfer plugin.
+// Local and remote restores are one code path: whatever is done at the destination is done by the transfer plugin. Only tar
+// archives are unpacked by this package, see docs/adr/012, or by tar on the other host.
+//
+// What an archive says never leads out of the directories of the restore, and one that is cut or damaged is never taken for
+// whole.
 package recovery

@@ -31,6 +31,15 @@ type Plan struct {
 	// Space is what the restore needs, by directory.
 	Space []Space
 
+	// Way is how the content of the backup gets to the destination. Archives are the tar files of a backup that is not a
+	// tree of files.
+	Way      Way
+	Archives []Archive
+	// StagingPath is the work area of UnpackStaged.
+	StagingPath string
+	format      tarFormat
+	contents    contents
+
 	// Delta tells that the destination may have content; Horizon is up to when its files are trusted.
 	Delta   bool
 	Horizon time.Time

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/barman-go/barman/core/catalog"
-	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/core/wal"
 )
 
@@ -34,6 +33,9 @@ func (r *Restorer) plan(ctx context.Context, o *Options, copier Copier) (*Plan, 
 		return nil, err
 	}
 	if err := r.planDestination(ctx, o, copier, p); err != nil {
+		return nil, err
+	}
+	if err := r.checkTools(ctx, o, p); err != nil {
 		return nil, err
 	}
 	return p, p.Err()
@@ -64,8 +66,10 @@ func (r *Restorer) decide(o *Options) (*Plan, error) {
 	if err := p.placeTablespaces(o, r.Catalog.Layout); err != nil {
 		return nil, err
 	}
+	p.planArchives(o, r.Catalog.Layout)
 	p.checkLayout()
 	p.checkSource(r.Catalog)
+	p.readPlanContents(r.Catalog.Layout.DataPath(p.Backup.ID))
 	p.checkTarget()
 	return p, nil
 }
@@ -109,11 +113,8 @@ func (p *Plan) checkSource(c *catalog.Catalog) {
 	} else if marked {
 		p.refuse(fmt.Sprintf("Backup %s is being deleted", p.Backup.ID), "Choose another backup.")
 	}
-	needed := []string{filepath.Join(layout.DataPath(p.Backup.ID), controlFile)}
-	for _, t := range p.Tablespaces {
-		needed = append(needed, t.Source)
-	}
-	for _, path := range needed {
+	p.checkArchives()
+	for _, path := range p.neededFiles(layout) {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			p.refuse(fmt.Sprintf("Backup %s is damaged: %s does not exist", p.Backup.ID, path), "Choose another backup.")
 		} else if err != nil {
@@ -124,6 +125,18 @@ func (p *Plan) checkSource(c *catalog.Catalog) {
 	if b.Timeline == 0 || b.BeginLSN == 0 || b.EndLSN < b.BeginLSN || b.SegmentSize.Validate() != nil {
 		p.refuse(fmt.Sprintf("The catalog does not know which WAL backup %s needs", b.ID), "Choose another backup.")
 	}
+}
+
+// neededFiles are those that a backup of files must have.
+func (p *Plan) neededFiles(layout catalog.Layout) []string {
+	if p.Way != CopyFiles {
+		return nil
+	}
+	needed := []string{filepath.Join(layout.DataPath(p.Backup.ID), controlFile)}
+	for _, t := range p.Tablespaces {
+		needed = append(needed, t.Source)
+	}
+	return needed
 }
 
 // checkTarget refuses targets that the backup itself rules out.
@@ -195,8 +208,14 @@ func (r *Restorer) planDestination(ctx context.Context, o *Options, copier Copie
 		p.refuse(fmt.Sprintf("The destination '%s' lies in the catalog of server %s", p.Destination, r.Server), "Choose a different location.")
 	}
 	p.checkDestinationFound(found)
+	if p.Way == UnpackStaged {
+		p.checkStagingFound(found.Staging)
+	}
 	if p.Delta || p.Resumed {
 		p.Horizon = horizon(found, p, r.Zone)
+		// How much of it is there already is not known; the work area has nothing yet.
+		p.Space = p.measureStaging(found)
+		p.checkSpace()
 		return nil
 	}
 	p.Space = r.measure(ctx, p, found)
@@ -223,41 +242,4 @@ func horizon(f *Found, p *Plan, zone *time.Location) time.Time {
 		return p.Backup.BeginTime
 	}
 	return earlier.BeginTime
-}
-
-// measure computes how much each directory receives.
-func (r *Restorer) measure(ctx context.Context, p *Plan, f *Found) []Space {
-	var spaces []Space
-	add := func(dir string, need int64) {
-		place := f.Places[dir]
-		spaces = append(spaces, Space{Directory: dir, Need: need, Free: place.FreeBytes, Disk: place.Disk})
-	}
-	var elsewhere int64
-	for _, t := range p.Tablespaces {
-		size, err := fsx.TreeSize(ctx, t.Source)
-		if err != nil {
-			// checkSource has said so.
-			continue
-		}
-		elsewhere += size.Bytes
-		add(t.Location, size.Bytes)
-	}
-	data := p.Backup.Size.N - elsewhere
-	if !p.Backup.Size.Valid || data <= 0 {
-		size, err := fsx.TreeSize(ctx, r.Catalog.Layout.DataPath(p.Backup.ID))
-		if err != nil {
-			return spaces // checkSource has said so
-		}
-		data = size.Bytes
-	}
-	files := int64(len(p.WAL.Files)) * int64(p.Backup.SegmentSize)
-	switch {
-	case p.WALDirectory == "":
-	case inside(p.WALDirectory, p.Destination):
-		data += files
-	default:
-		add(p.WALDirectory, files)
-	}
-	add(p.Destination, data)
-	return spaces
 }

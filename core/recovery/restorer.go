@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -21,12 +22,17 @@ type Copier interface {
 	Stat(ctx context.Context, remote []string, paths []string) ([]transfer.PathInfo, error)
 }
 
-// Decoder reads archived WAL files. *archive.Codecs is one.
+// Decoder reads archived WAL files, and the archives of tar backups. *archive.Codecs is one.
 type Decoder interface {
 	// FormatOf returns the format of a stored file, "" when it is plain.
 	FormatOf(ctx context.Context, path string) (string, error)
 	// Decode writes the plain content of a file to dest, which must not exist.
 	Decode(ctx context.Context, path, format, dest string) error
+	// CanDecode returns nil when files of the format can be decoded, and otherwise why not.
+	CanDecode(ctx context.Context, format string) error
+	// Stream gives the plain content of a file to read, whose end of file means that all of it was sound. temp is for
+	// what it needs meanwhile; empty means the system's directory.
+	Stream(ctx context.Context, path, format, temp string, read func(io.Reader) error) error
 }
 
 // Hooks run before and after.
@@ -71,6 +77,8 @@ type Restorer struct {
 	Archive func(ctx context.Context) error
 	Hooks   Hooks
 	Client  WALClient
+	// PathPrefix are directories in which the program of the remote command is looked for first.
+	PathPrefix []string
 	// TempDir is where WAL is decoded for a remote destination; empty means the system's directory for temporary
 	// files.
 	TempDir string

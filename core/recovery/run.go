@@ -16,8 +16,12 @@ type restore struct {
 	options *Options
 	plan    *Plan
 	copier  Copier
-	// data is the backup's copy of PGDATA in the catalog.
+	// data is the backup's copy of PGDATA: in the catalog, or where it was unpacked to be copied.
 	data string
+	// staging is the work area of a tar backup for another host; nil when there is none.
+	staging *staging
+	// sent are names from archives that the other host has unpacked; nil when there are none.
+	sent *sentNames
 	// trees watch the directories of a local destination for errors of the disk.
 	trees []*fsx.Tree
 }
@@ -68,6 +72,7 @@ func (r *Restorer) archivePending(ctx context.Context) {
 func (r *restore) execute(ctx context.Context, result *Result) (err error) {
 	r.announce()
 	defer r.closeTrees()
+	defer r.removeStaging()
 	lines := r.recoveryLines(result)
 	steps := []struct {
 		doing string
@@ -198,7 +203,7 @@ func (r *restore) closeTrees() {
 	}
 }
 
-// complete copies pg_control, makes it durable, and only then takes the marker away.
+// complete puts pg_control in its place, makes it durable, and only then takes the marker away.
 func (r *restore) complete(ctx context.Context) error {
 	if err := r.copyControl(ctx); err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"github.com/barman-go/barman/test/lab"
 )
 
-// TestEveryMethodOnEveryPostgreSQL takes one backup by each method and restores it, on every version but the operating system's own,
+// TestEveryMethodOnEveryPostgreSQL takes one backup by each method, and one that is compressed, and restores it, on every version but the operating system's own,
 // which other tests have.
 func TestEveryMethodOnEveryPostgreSQL(t *testing.T) {
 	own, err := lab.FindPostgres(0)
@@ -32,7 +32,8 @@ func TestEveryMethodOnEveryPostgreSQL(t *testing.T) {
 				Version: installation.Major, ArchiveCommand: host.ArchiveCommand(t, "main"), WALSegmentSizeMB: 4,
 			})
 			w.createBook(t)
-			for _, method := range []string{"local-rsync", "rsync", "postgres"} {
+			for _, method := range []string{"local-rsync", "rsync", "postgres", "postgres compressed"} {
+				method, compressed, _ := strings.Cut(method, " ")
 				options := map[string]any{
 					"conninfo": w.primary.Conninfo("", ""), "streaming_conninfo": w.primary.Conninfo("", ""), "backup_method": method,
 					"archiver": true, "compression": "zstd", "immediate_checkpoint": true, "backup_options": "concurrent_backup",
@@ -40,11 +41,20 @@ func TestEveryMethodOnEveryPostgreSQL(t *testing.T) {
 				if method == "rsync" {
 					options["ssh_command"] = strings.Join(w.sshd.Command(host.User, w.primary.Owner), " ")
 				}
+				compression := ""
+				if compressed != "" {
+					// What the first version with compression can do, and what the newer ones can.
+					compression = "gzip"
+					if installation.Major >= 15 {
+						compression, options["backup_compression_location"], options["backup_compression_workers"] = "zstd", "server", 2
+					}
+					options["backup_compression"] = compression
+				}
 				host.Configure(t, backuphost.Server("main", options))
 				w.writeAndArchive(t, w.ours)
 				b := w.backUp(t, w.ours)
-				if b.Version/10000 != installation.Major {
-					t.Errorf("backup %s is of version %d", b.ID, b.Version)
+				if b.Version/10000 != installation.Major || b.Compression != compression {
+					t.Errorf("backup %s is of version %d with compression %q", b.ID, b.Version, b.Compression)
 				}
 				w.writeAndArchive(t, w.ours)
 				w.restore(t, w.ours, b.ID)

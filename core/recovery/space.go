@@ -1,0 +1,69 @@
+package recovery
+
+import (
+	"context"
+
+	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/fsx"
+)
+
+// measure computes how much each directory receives.
+func (r *Restorer) measure(ctx context.Context, p *Plan, f *Found) []Space {
+	spaces := p.measureStaging(f)
+	add := func(dir string, need int64) {
+		place := f.Places[dir]
+		spaces = append(spaces, Space{Directory: dir, Need: need, Free: place.FreeBytes, Disk: place.Disk})
+	}
+	data, tablespaces := p.measureBase(ctx, r.Catalog.Layout)
+	for i, need := range tablespaces {
+		add(p.Tablespaces[i].Location, need)
+	}
+	files := int64(len(p.WAL.Files)) * int64(p.Backup.SegmentSize)
+	switch {
+	case p.WALDirectory == "":
+	case inside(p.WALDirectory, p.Destination):
+		data += files
+	default:
+		add(p.WALDirectory, files)
+	}
+	add(p.Destination, data)
+	return spaces
+}
+
+// measureBase computes how much the data directory and the tablespaces take. What cannot be read counts as nothing;
+// checkSource has said so.
+func (p *Plan) measureBase(ctx context.Context, layout catalog.Layout) (data int64, tablespaces []int64) {
+	if p.Way != CopyFiles {
+		return p.measureArchives()
+	}
+	var elsewhere int64
+	for _, t := range p.Tablespaces {
+		size, err := fsx.TreeSize(ctx, t.Source)
+		if err != nil {
+			size.Bytes = 0
+		}
+		elsewhere += size.Bytes
+		tablespaces = append(tablespaces, size.Bytes)
+	}
+	data = p.Backup.Size.N - elsewhere
+	if !p.Backup.Size.Valid || data <= 0 {
+		size, err := fsx.TreeSize(ctx, layout.DataPath(p.Backup.ID))
+		if err != nil {
+			return 0, tablespaces
+		}
+		data = size.Bytes
+	}
+	return data, tablespaces
+}
+
+// measureStaging computes how much the work area on this host receives: all that the archives hold.
+func (p *Plan) measureStaging(f *Found) []Space {
+	if p.Way != UnpackStaged {
+		return nil
+	}
+	data, tablespaces := p.measureArchives()
+	for _, need := range tablespaces {
+		data += need
+	}
+	return []Space{{Directory: p.StagingPath, Need: data, Free: f.Staging.FreeBytes, Disk: f.Staging.Disk}}
+}
