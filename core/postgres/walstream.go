@@ -80,6 +80,10 @@ func (c *ReplicationConn) StartWAL(ctx context.Context, from WALStart) (*WALStre
 		command += "SLOT " + from.Slot + " "
 	}
 	command += fmt.Sprintf("PHYSICAL %s TIMELINE %d", from.Start, from.Timeline)
+	// On a busy machine pgx may still be reading in the background, since a command before, and would take the beginning of the stream.
+	if err := c.raw.SyncConn(ctx); err != nil {
+		return nil, fmt.Errorf("cannot start streaming: %w: %w", ErrConnectionLost, err)
+	}
 	hijacked, err := c.raw.Hijack()
 	if err != nil {
 		return nil, fmt.Errorf("cannot start streaming: %w: %w", ErrConnectionLost, err)
