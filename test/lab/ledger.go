@@ -47,6 +47,7 @@ type LedgerOptions struct {
 // restored cluster is compared with the book: see Expectation.
 type Ledger struct {
 	cluster *Cluster
+	pause   time.Duration
 	writers []*ledgerWriter
 
 	mu      sync.Mutex
@@ -81,9 +82,9 @@ func (c *Cluster) NewLedger(ctx context.Context, o LedgerOptions) (*Ledger, erro
 	if _, err := c.SQL(ctx, create); err != nil {
 		return nil, err
 	}
-	l := &Ledger{cluster: c}
+	l := &Ledger{cluster: c, pause: o.Pause}
 	for i := range o.Writers {
-		w, err := l.startWriter(i+1, o.Pause)
+		w, err := l.startWriter(i + 1)
 		if err != nil {
 			return nil, errors.Join(err, l.Stop())
 		}
@@ -101,6 +102,19 @@ func (l *Ledger) Stop() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.err
+}
+
+// Resume starts the writers again whose server was killed under them and is back. The book goes on.
+func (l *Ledger) Resume() error {
+	for i, w := range l.writers {
+		w.stop()
+		next, err := l.startWriter(i + 1)
+		if err != nil {
+			return err
+		}
+		l.writers[i] = next
+	}
+	return nil
 }
 
 // Commits returns what was written so far, ordered by value.
@@ -181,7 +195,7 @@ type ledgerWriter struct {
 	stopped sync.Once
 }
 
-func (l *Ledger) startWriter(number int, pause time.Duration) (*ledgerWriter, error) {
+func (l *Ledger) startWriter(number int) (*ledgerWriter, error) {
 	c := l.cluster
 	w := &ledgerWriter{number: number, quit: make(chan struct{}), ended: make(chan struct{})}
 	w.psql = c.Tool(context.Background(), "psql", c.psqlArgs()...)
@@ -199,7 +213,7 @@ func (l *Ledger) startWriter(number int, pause time.Duration) (*ledgerWriter, er
 	}
 	go func() {
 		defer close(w.ended)
-		err := l.write(w, pause)
+		err := l.write(w)
 		_ = w.input.Close()
 		_ = w.psql.Wait() // its exit code only repeats what the ledger knows
 		l.mu.Lock()
@@ -215,7 +229,7 @@ func (w *ledgerWriter) stop() {
 }
 
 // write commits until told to quit, or until the server goes away.
-func (l *Ledger) write(w *ledgerWriter, pause time.Duration) error {
+func (l *Ledger) write(w *ledgerWriter) error {
 	for {
 		l.mu.Lock()
 		l.next++
@@ -231,7 +245,7 @@ func (l *Ledger) write(w *ledgerWriter, pause time.Duration) error {
 		select {
 		case <-w.quit:
 			return nil
-		case <-time.After(pause):
+		case <-time.After(l.pause):
 		}
 	}
 }

@@ -229,11 +229,23 @@ func (s *SSHD) Stop() {
 		return
 	default:
 	}
-	// Sessions are children of children of the listening process.
-	pids := []int{s.cmd.Process.Pid}
+	killAll(append(s.sessions(), s.cmd.Process.Pid))
+	<-s.exited
+}
+
+// Drop ends all sessions at once, with what runs in them, as a failing network does; new ones are welcome. It returns the number of
+// processes that it has ended.
+func (s *SSHD) Drop() int {
+	pids := s.sessions()
+	killAll(pids)
+	return len(pids)
+}
+
+// sessions are the children of the listening process, and theirs.
+func (s *SSHD) sessions() []int {
+	pids := childrenOf(s.cmd.Process.Pid)
 	for i := 0; i < len(pids); i++ {
 		pids = append(pids, childrenOf(pids[i])...)
 	}
-	killAll(pids)
-	<-s.exited
+	return pids
 }

@@ -56,7 +56,7 @@ func Mount(t testing.TB, backing, mountpoint string) *Disk {
 	if err != nil {
 		t.Skipf("FUSE does not work here: %v", err)
 	}
-	unmountAfterDeath(t, mountpoint)
+	UnmountAfterDeath(t, mountpoint)
 	t.Cleanup(func() { d.Unmount(t) })
 	return d
 }
@@ -73,14 +73,18 @@ func (d *Disk) Unmount(t testing.TB) {
 	d.server = nil
 }
 
-// unmountAfterDeath leaves no dead mountpoint behind when this process is killed: a child waits for its end.
-func unmountAfterDeath(t testing.TB, mountpoint string) {
+// UnmountAfterDeath leaves no dead mountpoint behind when this process is killed: a child waits for its end.
+func UnmountAfterDeath(t testing.TB, mountpoint string) {
 	t.Helper()
-	cmd := exec.Command("/bin/sh", "-c", `read -r line; test "$line" = done || umount -l "$1"`, "sh", mountpoint)
+	// The mountpoint comes by the pipe: tests look for programs that have it in their arguments.
+	cmd := exec.Command("/bin/sh", "-c", `read -r dir; read -r line; test "$line" = done || umount -l "$dir"`)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	pipe, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()
+	}
+	if err == nil {
+		_, err = io.WriteString(pipe, mountpoint+"\n")
 	}
 	if err != nil {
 		t.Fatal(err)
