@@ -38,13 +38,21 @@ build: ## Build every program into bin/ and every plugin into bin/plugins/
 	done
 	@echo "built: $(COMMANDS), plugins: $(notdir $(PLUGINS))"
 
-test: deps ## Run every test: units, plugins, command line, end to end on real PostgreSQL
-	$(GO) vet ./...
-	CGO_ENABLED=1 $(GO) test -race ./core/... ./sdk/... ./plugins/...
-	@# Not $$(MAKE): make -n, with which test/docs asks what a target does, would run this line.
+# $(call with-programs,COMMAND) runs a command whose test processes share one build of the programs. Not $$(MAKE): make -n, with which
+# test/docs asks what a target does, would run this line.
+define with-programs
 	@set -e; bin=$$(mktemp -d /tmp/barman-bin.XXXXXX); trap 'rm -rf "$$bin"' EXIT; chmod 755 "$$bin"; \
 	make --no-print-directory build BIN="$$bin" BUILDFLAGS=; \
-	echo "$(GO) test ./cmd/... ./test/..."; BARMAN_TEST_BIN="$$bin" $(GO) test -timeout 40m ./cmd/... ./test/...
+	echo '$(1)'; BARMAN_TEST_BIN="$$bin" $(1)
+endef
+
+test: deps ## Run every test but the matrix: units, plugins, command line, end to end on real PostgreSQL
+	$(GO) vet ./...
+	CGO_ENABLED=1 $(GO) test -race ./core/... ./sdk/... ./plugins/...
+	$(call with-programs,$(GO) test -timeout 40m $$($(GO) list ./cmd/... ./test/... | grep -v /test/matrix))
+
+test-matrix: deps versions ## Prove every way to take a backup on PostgreSQL 13, 15, 17 and 18, and print the table
+	$(call with-programs,$(GO) -C test/matrix test -count=1 -timeout 30m)
 
 lint: ## Run the linters pinned in tools/go.mod
 	$(TOOL) golangci-lint run ./...
@@ -90,4 +98,4 @@ install: build ## Install into $(DESTDIR)$(PREFIX)
 clean: ## Remove what was built
 	rm -rf bin
 
-.PHONY: help deps build test lint demo bench fuzz versions generate generate-check install clean
+.PHONY: help deps build test test-matrix lint demo bench fuzz versions generate generate-check install clean

@@ -1,0 +1,24 @@
+package matrix
+
+// trials are the rows that are proven together, in this order: a later trial may build on the backup of an earlier one.
+var trials = [][]string{
+	{
+		"rsync over ssh", "tablespaces, moved by recover", "include and exclude rules", "configuration outside of PGDATA",
+		"parallel_jobs", "bandwidth_limit, rsync", "tablespace_bandwidth_limit", "network_compression, both ways",
+		"concurrent backup", "--no-immediate-checkpoint",
+	},
+	{
+		"local-rsync", "reuse_backup = link", "interrupted: FAILED, and the next one is good", "a running backup is shown",
+		"immediate_checkpoint", "--name", "a failed backup is not built upon",
+	},
+	{"--reuse-backup=copy", "--jobs in backup and recover", "--bwlimit, rsync", "--wait-timeout, WAITING_FOR_WALS, check-backup"},
+	{"postgres, plain", "bandwidth_limit, postgres", "--immediate-checkpoint", "recover --target-immediate"},
+	{"invalid options for a method are refused"},
+	{"exclusive backup"},
+	{"exclusive backup refused"},
+	{"standby, rsync", "WAL in every compression"},
+	{"standby, postgres"},
+	{"standby without primary_conninfo"},
+	{"standby is promoted during a backup: FAILED"},
+	{"receive-wal as synchronous standby: no commit is lost"}, // the last one: the server is lost
+}
