@@ -1,7 +1,10 @@
 package compat
 
 import (
+	"io/fs"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/barman-go/barman/core/catalog"
@@ -57,7 +60,7 @@ func TestPythonRestoresAndContinuesOurCatalog(t *testing.T) {
 		w.use(t, "local-rsync", "gzip")
 		w.write(t)
 		fifth := w.backUp(t, w.ours)
-		checkReuse(t, fourth, fifth)
+		w.checkReuse(t, fourth, fifth)
 		w.ours(t, "delete", "main", second.ID)
 		w.writeAndArchive(t, w.ours)
 		w.checkOutput(t)
@@ -101,7 +104,7 @@ func TestWeRestoreAndContinuePythonsCatalog(t *testing.T) {
 		w.use(t, "local-rsync", "gzip")
 		w.writeAndArchive(t, w.ours)
 		third := w.backUp(t, w.ours)
-		checkReuse(t, second, third)
+		w.checkReuse(t, second, third)
 		w.ours(t, "delete", "main", first.ID)
 		if w.isListed(t, failed) || w.isListed(t, first.ID) {
 			t.Errorf("backups %s and %s are still there", failed, first.ID)
@@ -114,7 +117,7 @@ func TestWeRestoreAndContinuePythonsCatalog(t *testing.T) {
 		w.use(t, "rsync", "gzip")
 		w.write(t)
 		fourth := w.backUp(t, w.theirs)
-		checkReuse(t, third, fourth)
+		w.checkReuse(t, third, fourth)
 		w.theirs(t, "delete", "main", second.ID)
 		w.writeAndArchive(t, w.theirs)
 		w.checkOutput(t)
@@ -152,9 +155,57 @@ func checkArchived(t *testing.T, backups ...*catalog.BackupInfo) {
 }
 
 // checkReuse tells whether a backup shares files with the one of the other program before it: reuse_backup is link.
-func checkReuse(t *testing.T, before, after *catalog.BackupInfo) {
+func (w *world) checkReuse(t *testing.T, before, after *catalog.BackupInfo) {
 	t.Helper()
 	if after.DeduplicatedSize.N >= after.Size.N/2 {
 		t.Errorf("backup %s takes %d of %d bytes: it shares little with %s", after.ID, after.DeduplicatedSize.N, after.Size.N, before.ID)
 	}
+	layout := w.host.Layout("main")
+	old, young := inodes(t, layout.BackupPath(before.ID)), inodes(t, layout.BackupPath(after.ID))
+	shared := map[string]int{}
+	for path, inode := range young {
+		where := "PGDATA"
+		if !strings.HasPrefix(path, "data/") {
+			where = "the tablespace"
+		}
+		if old[path] == inode {
+			shared[where]++
+		}
+	}
+	if shared["PGDATA"] < len(young)/2 {
+		t.Errorf("backup %s shares %d of %d files with %s", after.ID, shared["PGDATA"], len(young), before.ID)
+	}
+	// What has not changed in the tablespace is shared too, what has changed is not.
+	if shared["the tablespace"] == 0 {
+		t.Errorf("backup %s shares nothing of the tablespace with %s", after.ID, before.ID)
+	}
+	for _, path := range []string{"data/global/pg_control", "data/backup_label", w.pathOfBook(t)} {
+		if _, there := young[path]; !there {
+			t.Errorf("backup %s has no %s", after.ID, path)
+		} else if old[path] == young[path] {
+			t.Errorf("backup %s shares %s with %s", after.ID, path, before.ID)
+		}
+	}
+}
+
+// inodes are the regular files below a directory, by their paths relative to it.
+func inodes(t *testing.T, dir string) map[string]uint64 {
+	t.Helper()
+	found := map[string]uint64{}
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		found[rel] = info.Sys().(*syscall.Stat_t).Ino
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }

@@ -53,6 +53,13 @@ func (w *world) createBook(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.primary.MustSQL(t, "CREATE TABLE book (n int PRIMARY KEY USING INDEX TABLESPACE pg_default) TABLESPACE space")
+	w.primary.MustSQL(t, "CREATE TABLE old_book WITH (autovacuum_enabled = off) TABLESPACE space AS SELECT generate_series(1, 20000) n")
+}
+
+// pathOfBook is where the table is in a backup.
+func (w *world) pathOfBook(t *testing.T) string {
+	t.Helper()
+	return strings.TrimPrefix(w.primary.MustSQL(t, "SELECT pg_relation_filepath('book')"), "pg_tblspc/")
 }
 
 // use configures both programs alike, with a backup method and a compression of WAL. For "local-rsync" Python Barman, whose older
