@@ -16,6 +16,10 @@ type analysis struct {
 	// plain are the files that rsync may judge by size and time, check those to compare by content.
 	plain, check *spool
 	files, bytes int64
+	// linked and linkedBytes are those files that are in no list, because they were linked.
+	linked, linkedBytes int64
+	linker              *linker
+	progress            *part
 }
 
 func (a *analysis) close() error {
@@ -38,10 +42,13 @@ func (s *session) analyse(ctx context.Context, item *itemState) (*analysis, erro
 		item: item, args: listing(&s.plan, &item.Item),
 		restart: func() (err error) {
 			if a != nil {
+				a.progress.set(0, 0)
 				if err := a.close(); err != nil {
 					return err
 				}
 			}
+			// What an attempt that failed has linked may be gone from the source by now.
+			item.relisted = a != nil
 			a, err = s.newAnalysis(item)
 			return err
 		},
@@ -66,7 +73,7 @@ func (s *session) analyse(ctx context.Context, item *itemState) (*analysis, erro
 }
 
 func (s *session) newAnalysis(item *itemState) (_ *analysis, err error) {
-	a := &analysis{}
+	a := &analysis{linker: s.newLinker(item), progress: s.meter.part(item.Label)}
 	list := func(name string) string { return filepath.Join(s.dir, fmt.Sprintf("%d-%s.list", item.index, name)) }
 	if a.plain, err = newSpool(list("plain")); err != nil {
 		return nil, err
@@ -79,11 +86,17 @@ func (s *session) newAnalysis(item *itemState) (_ *analysis, err error) {
 
 // take puts a file in its list. Directories are made by makeTree; sockets, pipes and devices are not data of PostgreSQL.
 func (a *analysis) take(e entry, known earlier) error {
-	if e.kind != '-' {
+	if e.mode[0] != '-' {
 		return nil
 	}
 	a.files++
 	a.bytes += e.size
+	if a.linker.link(e) {
+		a.linked++
+		a.linkedBytes += e.size
+		a.progress.set(a.linked, a.linkedBytes)
+		return nil
+	}
 	if known.mustCompare(e) {
 		return a.check.add(e.name, e.size)
 	}

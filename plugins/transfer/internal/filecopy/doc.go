@@ -5,7 +5,8 @@
 //	     │                                            workers take units, big ones first, until none is left
 //	     └ phase 1 ─ item pg_control                                           └▶ rsync --files-from=- …
 //
-// With one worker, an item that has no earlier copy is a single recursive rsync without a listing. Invariants:
+// With one worker, an item that has no earlier copy is a single recursive rsync without a listing. Files that are shared with an
+// earlier backup by hard links are linked while the source is listed, and are in no list. Invariants:
 //
 //   - A file whose size and modification time equal those of the earlier copy, and which is not older than the safe
 //     horizon, is compared by content (rsync --checksum), in a run of its own.

@@ -40,8 +40,8 @@ func (l *lines) Write(b []byte) (int, error) {
 
 // entry is one line of a listing.
 type entry struct {
-	// kind is the first letter of the mode: '-', 'd', 'p', …
-	kind byte
+	// mode is the mode as ls shows it; its first letter is the kind: '-', 'd', 'p', …
+	mode string
 	size int64
 	// mtime is in whole seconds since 1970: a listing has no fractions.
 	mtime int64
@@ -68,7 +68,7 @@ func parseEntry(line []byte) (entry, error) {
 	if err != nil {
 		return entry{}, fmt.Errorf("not a line of a listing: %q", line)
 	}
-	return entry{kind: mode[0], size: size, mtime: when.Unix(), name: unescape(rest)}, nil
+	return entry{mode: mode[:10], size: size, mtime: when.Unix(), name: unescape(rest)}, nil
 }
 
 // unescape undoes rsync's \#ooo, which stands for one byte that would disturb a terminal.

@@ -150,11 +150,16 @@ func (s *session) makeTree(ctx context.Context, item *itemState) error {
 	begin := time.Now()
 	defer func() { item.analysis += time.Since(begin) }()
 	args := []string{"-rLKpts", "--min-size=1", "--max-size=0"}
-	if item.DeleteExtra {
+	clean := !item.hasContent && !item.relisted
+	if item.DeleteExtra && !clean {
 		args = append(args, "--delete", "--delete-excluded", "--force")
 	}
 	args = append(args, connection(&s.plan)...)
 	args = append(args, filters(&item.Item)...)
+	if clean {
+		// Files need not be looked at, or travel in the list: there is nothing to remove.
+		args = append(args, "--filter=+_*/", "--filter=-_*")
+	}
 	_, err := s.rsync(ctx, run{
 		item: item, args: append(args, source(&s.plan, &item.Item), destination(&s.plan, &item.Item)),
 	})

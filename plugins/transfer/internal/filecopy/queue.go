@@ -13,6 +13,9 @@ type job struct {
 	checksum bool
 }
 
+// maxJob bounds the cost of a job, and with it the memory of its rsync, which keeps all names of its list: 100,000 small files.
+const maxJob = 100_000 * fileCost
+
 // stack holds the work that is left of one list.
 type stack struct {
 	job
@@ -69,7 +72,7 @@ func (q *queue) take() *job {
 		from.left = 0
 		return &j
 	}
-	share := q.left / int64(2*q.workers)
+	share := min(q.left/int64(2*q.workers), maxJob)
 	n, cost := 0, int64(0)
 	for n < len(from.units) && (n == 0 || cost+from.units[n].cost() <= share) {
 		cost += from.units[n].cost()

@@ -34,6 +34,8 @@ type itemState struct {
 	index int
 	// hasContent tells that the destination held something before the copy.
 	hasContent bool
+	// relisted tells that the source was listed more than once.
+	relisted bool
 
 	mu                       sync.Mutex
 	analysis                 time.Duration
