@@ -35,13 +35,22 @@ func (s *server) follow(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("Failed to retrieve the primary node status: %w", err)
 	}
-	errs := []error{s.startBackupSyncs(doc)}
+	errs := []error{s.startBackupSyncs(doc), s.keepMirroring(doc)}
 	if doc.WALs > 0 {
 		errs = append(errs, s.startWALSync())
 	} else {
 		s.out.Info("No WAL synchronisation required for server %s", s.Name)
 	}
 	return errors.Join(errs...)
+}
+
+// lag compares this passive server with its primary node.
+func (s *server) lag() (passive.Lag, error) {
+	p, err := s.primary()
+	if err != nil {
+		return passive.Lag{}, err
+	}
+	return p.Lag(s.catalog)
 }
 
 // askPrimary asks for what is behind the mark, or for everything.
@@ -109,6 +118,19 @@ func (s *server) startBackupSyncs(doc *passive.Document) error {
 		free--
 	}
 	return nil
+}
+
+// keepMirroring makes sure that WAL which the primary is receiving is mirrored, if it receives any.
+func (s *server) keepMirroring(doc *passive.Document) error {
+	if !doc.Config.Streams {
+		_, err := s.interrupt(lock.ReceiveWAL)
+		return err
+	}
+	if pid, err := s.holder(lock.ReceiveWAL); err != nil || pid != 0 {
+		return err
+	}
+	s.out.Info("Starting to mirror the WAL that the primary of server %s receives", s.Name)
+	return s.leaveBehind(nil, nil, "receive-wal", s.Name)
 }
 
 func (s *server) startWALSync() error {

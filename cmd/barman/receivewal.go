@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -15,7 +14,6 @@ import (
 	"github.com/barman-go/barman/core/lock"
 	"github.com/barman-go/barman/core/postgres"
 	"github.com/barman-go/barman/core/receive"
-	"github.com/barman-go/barman/core/report"
 )
 
 func newReceiveWALCommand(a *app) *cobra.Command {
@@ -27,7 +25,10 @@ func newReceiveWALCommand(a *app) *cobra.Command {
 It needs streaming_archiver = on; cron keeps one running for every such server. A lost connection is opened again.
 
 With PostgreSQL's synchronous_standby_names = 'barman_receive_wal' (the option streaming_archiver_name) a commit is
-acknowledged when its WAL is on the disk of this host.`,
+acknowledged when its WAL is on the disk of this host.
+
+On a passive server: copy every second what the primary node is receiving and has not archived yet, so that a site that is lost
+costs seconds and not a segment. cron keeps that running while the primary has streaming_archiver = on.`,
 		Example: `  barman receive-wal main                  # until Ctrl-C
   barman receive-wal --create-slot main    # once, before the first run
   barman receive-wal --stop main
@@ -71,6 +72,9 @@ acknowledged when its WAL is on the disk of this host.`,
 
 // receiveWAL runs the receiver, or resets its position.
 func (s *server) receiveWAL(ctx context.Context, reset bool) error {
+	if s.Passive() {
+		return s.mirrorWAL(ctx, reset)
+	}
 	if !s.StreamingArchiver {
 		return errors.New("Unable to start receive-wal process: streaming_archiver option set to 'off' in barman configuration file")
 	}
@@ -139,8 +143,7 @@ func (s *server) archiveBeside(ctx context.Context, r *receive.Receiver) (ended 
 // archiveQuietly is archive-wal with messages for the log only, and with plugins that live as long as one run: a receiver lives for
 // months.
 func (s *server) archiveQuietly(ctx context.Context) error {
-	quiet := &app{cfg: s.cfg, log: s.log, flags: s.flags, stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
-	quiet.out = report.New(report.Options{Stdout: io.Discard, Stderr: io.Discard, Log: s.log})
+	quiet := s.silentApp()
 	defer quiet.close()
 	return quiet.server(s.Server).archiveWAL(ctx, false, nil)
 }

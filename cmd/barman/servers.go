@@ -117,6 +117,10 @@ func (s *server) checker() *check.Checker {
 		if err == nil {
 			c.PrimarySSH = words
 		}
+		c.PrimarySync = func() (text, problem string, err error) {
+			lag, err := s.lag()
+			return lag.Text(now()), lag.Problem(now()), err
+		}
 		return c
 	}
 	s.checkConnections(c)

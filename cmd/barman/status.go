@@ -91,6 +91,9 @@ func (s *server) status(ctx context.Context) (*serverStatus, error) {
 		return nil, err
 	}
 	if s.Passive() {
+		if err := s.addLag(r); err != nil {
+			return nil, err
+		}
 		r.add("primary_ssh_command", "SSH command to primary server", "%s", s.PrimarySSHCommand)
 	}
 	return r, nil
@@ -190,6 +193,16 @@ func (s *server) addReceiver(r *serverStatus) error {
 		r.add(code, label, "process %d, streaming since %s; received up to %s, durable up to %s, at %s",
 			pid, report.CTime(beat.Since.Local()), beat.Received, beat.Flushed, report.CTime(beat.Time.Local()))
 	}
+	return nil
+}
+
+// addLag adds how far the copy is behind the primary node.
+func (s *server) addLag(r *serverStatus) error {
+	lag, err := s.lag()
+	if err != nil {
+		return err
+	}
+	r.add("primary_sync", "Last answer of the primary node", "%s", lag.Text(now()))
 	return nil
 }
 

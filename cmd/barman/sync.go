@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -76,6 +77,13 @@ func (s *server) syncBackup(ctx context.Context, id string) error {
 		return err
 	}
 	defer l.Release() //nolint:errcheck // the lock ends with the process at the latest
+	// Against a delete, which does not know the other lock.
+	own, err := s.lock(ctx, lock.ForBackup(lock.BackupID, s.Name, id))
+	if err != nil {
+		return fmt.Errorf("backup %s of server %s: %w", id, s.Name, err)
+	}
+	free := sync.OnceFunc(func() { _ = own.Release() })
+	defer free()
 	keeper, err := s.keeper()
 	if err != nil {
 		return err
@@ -86,14 +94,15 @@ func (s *server) syncBackup(ctx context.Context, id string) error {
 	}
 	bar := s.out.Progress("sync " + id)
 	defer bar.Done()
-	sync := passive.BackupSync{
+	backup := passive.BackupSync{
 		Server: s.Name, Primary: p, Catalog: s.catalog, Copier: copier, Plan: plan, Reuse: s.ReuseBackup, Obsolete: s.obsolete,
-		Purge: keeper.Delete, Out: s.out, Progress: bar, Log: s.log, Now: now,
+		Purge: func(ctx context.Context, id string) error { free(); return keeper.Delete(ctx, id) }, Out: s.out, Progress: bar, Log: s.log, Now: now,
 	}
-	copied, err := sync.Run(ctx, id)
+	copied, err := backup.Run(ctx, id)
 	if err != nil || copied == nil {
 		return err
 	}
+	free() // checking takes it
 	b, err := keeper.CheckBackup(ctx, id)
 	switch {
 	case errors.Is(err, lock.ErrBusy):
@@ -127,11 +136,11 @@ func (s *server) syncWALs(ctx context.Context) error {
 	}
 	bar := s.out.Progress("sync WAL of " + s.Name)
 	defer bar.Done()
-	sync := passive.WALSync{
+	files := passive.WALSync{
 		Server: s.Name, Primary: p, Catalog: s.catalog, Index: s.index(), Copier: copier, Plan: plan, Compression: s.Compression,
 		Verify: s.codecs().Verify, Out: s.out, Progress: bar, Log: s.log, Now: now,
 	}
-	copied, err := sync.Run(ctx)
+	copied, err := files.Run(ctx)
 	if err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("WAL synchronisation for server %s failed with: %w", s.Name, err)
 	}

@@ -40,6 +40,8 @@ type Checker struct {
 	Exclusive bool
 	// PrimarySSH is primary_ssh_command of a passive server, PathPrefix where ssh is looked for before PATH.
 	PrimarySSH, PathPrefix []string
+	// PrimarySync tells of a passive server how far it is behind its primary, and what is wrong with that; may be nil.
+	PrimarySync func() (text, problem string, err error)
 	// OpenCompressor starts the plugin of the option compression.
 	OpenCompressor func(context.Context) error
 	// Encryption is the option of that name.

@@ -83,6 +83,7 @@ func (c *Checker) executor(r *rows, p *probes) {
 			r.failed("ssh", err)
 		}
 		r.addAll(rows)
+		c.primarySync(r)
 		return
 	}
 	if c.Method == "local-rsync" {
@@ -101,6 +102,23 @@ func (c *Checker) executor(r *rows, p *probes) {
 	}
 	if c.Exclusive && c.Method != "postgres" {
 		c.exclusive(r, p)
+	}
+}
+
+// primarySync adds the row of how old the copy of a passive server is.
+func (c *Checker) primarySync(r *rows) {
+	const label = "synchronisation with the primary"
+	if c.PrimarySync == nil {
+		return
+	}
+	text, problem, err := c.PrimarySync()
+	switch {
+	case err != nil:
+		r.failed(label, err)
+	case problem != "":
+		r.fail(label, problem)
+	default:
+		r.ok(label, text)
 	}
 }
 

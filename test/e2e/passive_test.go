@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -15,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/wal"
 	"github.com/barman-go/barman/test/e2e/backuphost"
 	"github.com/barman-go/barman/test/lab"
 )
@@ -279,10 +282,147 @@ func TestASecondSiteSurvivesTheFirst(t *testing.T) {
 	s.second.Refused(t, 1, []string{"Failed to retrieve the primary node status: sync-info execution on remote primary server main failed"}, "cron")
 	s.second.Must(t, "keep", "--target", "full", "main", ids[0].ID)
 	s.second.Must(t, "delete", "main", ids[len(ids)-1].ID)
+	s.failOver(t)
+}
+
+// failOver does what docs/geo-redundancy.md says under "Fail-over", word for word but for directories.
+func (s *sites) failOver(t *testing.T) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/geo-redundancy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, chapter, _ := strings.Cut(string(text), "\n## Fail-over\n")
+	chapter, _, _ = strings.Cut(chapter, "\n## ")
+	before, after, found := strings.Cut(chapter, "```hcl")
+	if !found {
+		t.Fatal("the chapter has no configuration")
+	}
+	dir := lab.ScratchDir(t)
+	s.follow(t, before, dir)
+	archive := s.second.CopyCommand(t, "main")
+	restored := lab.OpenCluster(t, filepath.Join(dir, "data"), lab.ClusterOptions{Settings: map[string]string{"archive_mode": "on", "archive_command": archive}})
+	if err := restored.WaitSQL(t.Context(), "SELECT pg_is_in_recovery()", "f"); err != nil {
+		t.Fatal(err)
+	}
+	s.second.Configure(t, backuphost.Server("main", localServer(restored, map[string]any{"compression": "zstd"})))
+	s.follow(t, after, dir)
+	if b := s.second.Latest(t, "main"); b.Status != catalog.StatusDone {
+		t.Errorf("the first backup after the fail-over is %s", b.Status)
+	}
+}
+
+// follow runs the commands of a page, with /srv in a directory of the test.
+func (s *sites) follow(t *testing.T, text, dir string) {
+	t.Helper()
+	commands := 0
+	for line := range strings.Lines(text) {
+		if command, ok := strings.CutPrefix(strings.TrimSpace(line), "$ barman "); ok {
+			s.second.Must(t, strings.Fields(strings.ReplaceAll(command, "/srv", dir))...)
+			commands++
+		}
+	}
+	if commands == 0 {
+		t.Error("no commands in", text)
+	}
 }
 
 func mustFiles(t *testing.T, h *backuphost.Host) map[string]int64 {
 	t.Helper()
 	files, _ := archivedFiles(t, h)
 	return files
+}
+
+// TestASecondSiteLosesSeconds loses the first site in the middle of the load. The segment that was being written has never been archived
+// anywhere, and a node that is a copy of the copy has it, too.
+func TestASecondSiteLosesSeconds(t *testing.T) {
+	t.Parallel()
+	s := &sites{first: backuphost.New(t), second: backuphost.New(t)}
+	third := backuphost.New(t)
+	s.postgres = startPrimary(t, "")
+	if _, err := s.postgres.CreateTablespace(t.Context(), "space"); err != nil {
+		t.Fatal(err)
+	}
+	s.sshd = reachable(t, s.first)
+	s.first.Configure(t, backuphost.Server("main", streamingServer(s.postgres, map[string]any{"backup_method": "postgres", "compression": "gzip"})))
+	s.first.Must(t, "receive-wal", "--create-slot", "main")
+	startReceiver(t, s.first)
+	s.ledger = s.postgres.StartLedger(t, lab.LedgerOptions{Tablespace: "space"})
+	s.backUp(t)
+	s.second.Configure(t, backuphost.Server("main", map[string]any{"primary_ssh_command": s.reach(), "compression": "gzip"}))
+	behindSecond := reachable(t, s.second)
+	third.Configure(t, backuphost.Server("main", map[string]any{
+		"primary_ssh_command": strings.Join(behindSecond.Command(s.second.User, s.second.User), " "), "compression": "gzip",
+	}))
+	cronUntil(t, s.second, "copy the backup", func() bool { return s.allDone(t) })
+	cronUntil(t, third, "copy the copy", func() bool {
+		b := third.Backups(t, "main")
+		return len(b) == 1 && b[0].Status == string(catalog.StatusDone)
+	})
+	// Mirrors are running now, and follow the load over the ends of segments and what is archived of them.
+	for range 3 {
+		if err := s.ledger.WaitCommits(t.Context(), 50); err != nil {
+			t.Fatal(err)
+		}
+		s.postgres.MustSQL(t, "SELECT pg_switch_wal()")
+	}
+	if err := s.ledger.WaitCommits(t.Context(), 100); err != nil {
+		t.Fatal(err)
+	}
+	safe := s.ledger.Commits()
+	reached := safe[len(safe)-1].Before + 8192 // a position is told by pages
+	begin := time.Now()
+	for _, h := range []*backuphost.Host{s.second, third} {
+		t.Cleanup(func() { _ = h.Command(context.Background(), "receive-wal", "--stop", "main").Run() })
+		waitMirrored(t, h, reached)
+		t.Logf("a site has WAL of %v ago", time.Since(begin).Round(time.Millisecond))
+	}
+	s.sshd.Stop()
+	behindSecond.Stop()
+	s.loseFirstSite(t)
+	for name, h := range map[string]*backuphost.Host{"second": s.second, "third": third} {
+		s.second = h
+		rows := map[int64]bool{}
+		for _, v := range s.recoverSecond(t, "latest") {
+			rows[v] = true
+		}
+		lost := 0
+		for _, c := range safe {
+			if c.Acknowledged() && !rows[c.Value] {
+				lost++
+			}
+		}
+		all := s.ledger.Commits()
+		newest := time.Time{}
+		for _, c := range all {
+			if rows[c.Value] && c.Ended.After(newest) {
+				newest = c.Ended
+			}
+		}
+		t.Logf("%s site: %d of %d commits; the last %v are lost", name, len(rows), len(all), all[len(all)-1].Started.Sub(newest))
+		if lost > 0 {
+			t.Errorf("%s site: %d commits are lost that it had, by its status", name, lost)
+		}
+	}
+}
+
+var upTo = regexp.MustCompile(`WAL up to ([0-9A-F]+/[0-9A-F]+)`)
+
+// waitMirrored waits until a host says that it has WAL up to a position.
+func waitMirrored(t *testing.T, h *backuphost.Host, position wal.LSN) {
+	t.Helper()
+	out := ""
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		out = h.Must(t, "status", "main")
+		m := upTo.FindStringSubmatch(out)
+		if m == nil {
+			continue
+		}
+		if at, err := wal.ParseLSN(m[1]); err != nil {
+			t.Fatal(err)
+		} else if at >= position {
+			return
+		}
+	}
+	t.Fatalf("WAL up to %s does not arrive:\n%s", position, out)
 }
