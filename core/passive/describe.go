@@ -14,7 +14,7 @@ import (
 )
 
 // Describer answers sync-info: it tells a passive node what this server has. The answer is, byte for byte, that of Barman 3.17, except
-// that secrets in connection strings are masked (by the caller, in Config).
+// that secrets in connection strings are masked (by the caller, in Config), and that nothing is said of an encryption that there is not.
 type Describer struct {
 	Catalog *catalog.Catalog
 	Index   *catalog.WALIndex
@@ -166,8 +166,10 @@ func (l *walWriter) write(line *catalog.WALLine) {
 	// Names of files and formats hold nothing that JSON would escape.
 	b = append(b, "\n        {\n            \"compression\": "...)
 	b = appendFormat(b, line.Compression)
-	b = append(b, ",\n            \"encryption\": "...)
-	b = appendFormat(b, line.Encryption)
+	if line.Encryption != "" { // see backupObject
+		b = append(b, ",\n            \"encryption\": "...)
+		b = appendFormat(b, line.Encryption)
+	}
 	b = append(b, ",\n            \"name\": \""...)
 	b = append(b, line.Name...)
 	b = append(b, "\",\n            \"size\": "...)
