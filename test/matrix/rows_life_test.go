@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/test/lab"
 )
 
 // lifeRows are what happens around a backup, whatever the method.
@@ -31,6 +32,7 @@ func lifeRows() []row {
 		{name: "a failed backup is not built upon", options: option("reuse_backup", "link"), before: failBefore, taken: builtOnTheLastGoodOne},
 		{name: "a running backup is shown", before: showRunning},
 		{name: "recover --target-immediate", immediate: true},
+		{name: "generate-manifest, verify-backup", taken: manifested},
 	}
 }
 
@@ -56,6 +58,16 @@ func named(t *testing.T, tr *trial) {
 		t.Errorf("show-backup of the name says\n%s", out)
 	}
 	tr.host.Must(t, "check-backup", "main", "weekly")
+}
+
+// manifested has a manifest made of the backup, and everybody agree that it is right: we ourselves, and PostgreSQL.
+func manifested(t *testing.T, tr *trial) {
+	tr.host.Must(t, "generate-manifest", "main", tr.info.ID)
+	tr.host.Must(t, "verify-backup", "main", tr.info.ID)
+	result, err := lab.Run(tr.primary.Tool(t.Context(), "pg_verifybackup", "--no-parse-wal", tr.data()))
+	if err != nil || result.Exit != 0 {
+		t.Errorf("pg_verifybackup: %v\n%s", err, result.Stderr)
+	}
 }
 
 // waitInVain takes a backup while WAL is held up on its way: it is not DONE before its WAL is there.

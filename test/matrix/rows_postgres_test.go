@@ -1,6 +1,9 @@
 package matrix
 
 import (
+	"fmt"
+	"maps"
+	"os"
 	"testing"
 
 	"github.com/barman-go/barman/core/catalog"
@@ -22,7 +25,56 @@ func postgresRows() []row {
 				return map[string]any{"backup_method": "postgres", "bandwidth_limit": limit}
 			},
 		},
+		{name: "postgres, tar, gzip", options: compressed("gzip", nil), taken: archives("gzip", ".gz")},
+		{name: "postgres, tar, uncompressed", options: compressed("none", nil), taken: archives("none", "")},
+		{
+			name: "postgres, tar, lz4 on the client", cannot: since(15, "came with 15"), taken: archives("lz4", ".lz4"),
+			options: compressed("lz4", map[string]any{"backup_compression_location": "client"}),
+		},
+		{
+			name: "postgres, tar, zstd on the server by 2 workers", cannot: since(15, "came with 15"), taken: archives("zstd", ".zst"),
+			options: compressed("zstd", map[string]any{
+				"backup_compression_location": "server", "backup_compression_workers": 2, "backup_compression_level": 3,
+			}),
+		},
+		{
+			name: "postgres, plain, compressed on the server", cannot: since(15, "came with 15"), taken: archives("", "plain"),
+			options: compressed("gzip", map[string]any{"backup_compression_location": "server", "backup_compression_format": "plain"}),
+		},
 		{name: "invalid options for a method are refused", alone: refusals},
+	}
+}
+
+// compressed are the options of a compressed backup.
+func compressed(algorithm string, more map[string]any) func(*scene) map[string]any {
+	return func(*scene) map[string]any {
+		options := map[string]any{"backup_method": "postgres", "backup_compression": algorithm}
+		maps.Copy(options, more)
+		return options
+	}
+}
+
+// archives wants a backup in archives of a compression, one for PGDATA and one for each tablespace; with "plain" a directory.
+func archives(compression, suffix string) func(*testing.T, *trial) {
+	return func(t *testing.T, tr *trial) {
+		if tr.info.Compression != compression {
+			t.Errorf("the catalog says compression %q, want %q", tr.info.Compression, compression)
+		}
+		if suffix == "plain" {
+			if _, err := os.Stat(tr.data("PG_VERSION")); err != nil {
+				t.Error(err)
+			}
+			return
+		}
+		want := []string{"base.tar" + suffix}
+		for _, space := range tr.info.Tablespaces {
+			want = append(want, fmt.Sprintf("%d.tar%s", space.OID, suffix))
+		}
+		for _, name := range want {
+			if _, err := os.Stat(tr.data(name)); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
 
