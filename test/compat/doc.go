@@ -4,7 +4,6 @@
 //	together_test.go    both at work on one server at the same time: locks exclude each other, the WAL index keeps every line
 //	output_test.go      what both print about one catalog, in text and in JSON, is the same
 //	receivers_test.go   receive-wal of both on one streaming directory, in turn
-//	versions_test.go    every backup method on every PostgreSQL of this machine
 //
 // The Python Barmans (3.13 of Debian 13, and 3.20, which is newer than the version that this program follows) and the other PostgreSQL
 // versions come from the cache that test/lab/versions.sh fills; without it these tests skip.
