@@ -16,11 +16,10 @@ func TestPythonRestoresAndContinuesOurCatalog(t *testing.T) {
 	withEachPython(t, func(t *testing.T, version string) {
 		w := newWorld(t, version, (*backuphost.Host).ArchiveCommand)
 
-		// Written here: a backup of each kind, one of them compressed, WAL in two formats.
+		// Written here: a backup of each kind, WAL in two formats.
 		w.use(t, "local-rsync", "gzip")
 		w.writeAndArchive(t, w.ours)
 		first := w.backUp(t, w.ours)
-		w.more = map[string]string{"backup_compression": "gzip"}
 		w.use(t, "postgres", "zstd")
 		w.write(t)
 		second := w.backUp(t, w.ours, "--name", "weekly")
@@ -42,8 +41,6 @@ func TestPythonRestoresAndContinuesOurCatalog(t *testing.T) {
 		// Continued there: WAL that put-wal has accepted, a backup of each kind, and the end of the oldest.
 		w.writeAndArchive(t, w.theirs)
 		third := w.backUp(t, w.theirs)
-		checkArchived(t, second, third)
-		w.more = nil
 		w.use(t, "rsync", "gzip")
 		w.write(t)
 		fourth := w.backUp(t, w.theirs)
@@ -75,13 +72,10 @@ func TestWeRestoreAndContinuePythonsCatalog(t *testing.T) {
 	withEachPython(t, func(t *testing.T, version string) {
 		w := newWorld(t, version, (*backuphost.Host).CopyCommand)
 
-		// Written there: a backup of each kind, one of them compressed, and one that failed.
-		w.more = map[string]string{"backup_compression": "gzip"}
+		// Written there: a backup of each kind, and one that failed.
 		w.use(t, "postgres", "gzip")
 		w.writeAndArchive(t, w.theirs)
 		first := w.backUp(t, w.theirs, "--name", "weekly")
-		checkArchived(t, first)
-		w.more = nil
 		w.use(t, "rsync", "zstd")
 		w.write(t)
 		second := w.backUp(t, w.theirs)
@@ -142,16 +136,6 @@ func (w *world) failToBackUp(t *testing.T) string {
 		t.Fatalf("backup %s is %s", newest.ID, newest.Status)
 	}
 	return newest.ID
-}
-
-// checkArchived tells whether backups are compressed archives.
-func checkArchived(t *testing.T, backups ...*catalog.BackupInfo) {
-	t.Helper()
-	for _, b := range backups {
-		if b.Compression != "gzip" {
-			t.Errorf("compression of backup %s is %q", b.ID, b.Compression)
-		}
-	}
 }
 
 // checkReuse tells whether a backup shares files with the one of the other program before it: reuse_backup is link.
