@@ -47,7 +47,6 @@ define with-programs
 endef
 
 test: deps ## Run every test but the matrix: units, plugins, command line, end to end on real PostgreSQL
-	$(GO) vet ./...
 	CGO_ENABLED=1 $(GO) test -race ./core/... ./sdk/... ./plugins/...
 	$(call with-programs,$(GO) test -timeout 40m $$($(GO) list ./cmd/... ./test/... | grep -v /test/matrix))
 
