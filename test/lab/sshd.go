@@ -139,9 +139,9 @@ func (s *SSHD) start(_ context.Context, sshd string) error {
 		"PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin prohibit-password",
 		"PrintMotd no", "MaxStartups 100", "MaxSessions 100", "Subsystem sftp internal-sftp", "",
 	}, "\n")
-	if len(s.env) > 0 {
-		config += "SetEnv " + strings.Join(s.env, " ") + "\n"
-	}
+	// bash reads ~/.bashrc for a command that comes through ssh, unless it thinks that another shell has started it. What that file does
+	// is this machine's business, and may take seconds.
+	config += "SetEnv " + strings.Join(append([]string{"SHLVL=1"}, s.env...), " ") + "\n"
 	if err := os.WriteFile(s.path("sshd_config"), []byte(config), 0o644); err != nil {
 		return err
 	}
