@@ -23,7 +23,7 @@ func TestManifestsAreTheSame(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	withEachPython(t, func(t *testing.T, version string) {
+	withNewestPython(t, func(t *testing.T, version string) {
 		host := backuphost.New(t)
 		python := newPython(t, host, version)
 		options := map[string]string{

@@ -21,7 +21,20 @@ var pythonVersions = []string{"3.13", "3.20"}
 
 // withEachPython runs a story with every version, two at a time.
 func withEachPython(t *testing.T, story func(t *testing.T, version string)) {
-	for _, version := range pythonVersions {
+	with(t, pythonVersions, story)
+}
+
+// withNewestPython is for stories that the versions tell alike. $BARMAN_TEST_EACH_PYTHON has each of them tell it.
+func withNewestPython(t *testing.T, story func(t *testing.T, version string)) {
+	versions := pythonVersions
+	if os.Getenv("BARMAN_TEST_EACH_PYTHON") == "" {
+		versions = versions[len(versions)-1:]
+	}
+	with(t, versions, story)
+}
+
+func with(t *testing.T, versions []string, story func(t *testing.T, version string)) {
+	for _, version := range versions {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			lab.PythonBarman(t, version) // skips before anything is built
