@@ -22,7 +22,7 @@ import (
 func syncRounds() int {
 	n, err := strconv.Atoi(os.Getenv("BARMAN_SYNC_ROUNDS"))
 	if err != nil {
-		return 6
+		return 3
 	}
 	return n
 }

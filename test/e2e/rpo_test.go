@@ -17,7 +17,7 @@ func rounds(t *testing.T) int {
 	t.Helper()
 	n, err := strconv.Atoi(os.Getenv("BARMAN_RPO_ROUNDS"))
 	if err != nil {
-		return 3
+		return 2
 	}
 	return n
 }
