@@ -204,10 +204,15 @@ func (h *Host) MakeDir(t testing.TB, path string) {
 // WriteFile writes a file of barman's user.
 func (h *Host) WriteFile(t testing.TB, path, content string, mode os.FileMode) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+	// At once: an archive_command may read the configuration at any time.
+	temp := path + ".new"
+	if err := os.WriteFile(temp, []byte(content), mode); err != nil {
 		t.Fatal(err)
 	}
-	h.own(t, path)
+	h.own(t, temp)
+	if err := os.Rename(temp, path); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (h *Host) own(t testing.TB, path string) {
