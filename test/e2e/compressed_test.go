@@ -138,7 +138,8 @@ func (a *archives) backUp(t *testing.T, c compression) (id string) {
 	return b.ID
 }
 
-// TestCompressedBackups takes a backup in every way that backup_compression offers, and restores each.
+// TestCompressedBackups takes a backup in every way that backup_compression offers, and restores a third of them, each algorithm among
+// them; all with $BARMAN_TEST_MATRIX_EACH.
 func TestCompressedBackups(t *testing.T) {
 	a := newArchives(t)
 	// Included, so that a dangerous setting lies in a directory that only the archive lists.
@@ -149,7 +150,10 @@ func TestCompressedBackups(t *testing.T) {
 	}
 	a.host.Must(t, "switch-wal", "--archive", "main")
 	t.Run("restored", func(t *testing.T) {
-		for _, c := range compressions {
+		for i, c := range compressions {
+			if os.Getenv("BARMAN_TEST_MATRIX_EACH") == "" && i%3 != 0 && c.remote != "local" {
+				continue
+			}
 			t.Run(c.String(), func(t *testing.T) {
 				t.Parallel()
 				a.restore(t, c, ids[c])

@@ -37,7 +37,7 @@ func (c Commit) Acknowledged() bool { return c.After != wal.MaxLSN }
 type LedgerOptions struct {
 	// Writers is the number of concurrent sessions; 0 means 1.
 	Writers int
-	// Pause is the time between two commits of a writer; 0 means 5 ms.
+	// Pause is the time between two commits of a writer; 0 means 20 ms.
 	Pause time.Duration
 	// Tablespace is where the table lives; empty means the default.
 	Tablespace string
@@ -73,7 +73,7 @@ func (c *Cluster) NewLedger(ctx context.Context, o LedgerOptions) (*Ledger, erro
 		o.Writers = 1
 	}
 	if o.Pause == 0 {
-		o.Pause = 5 * time.Millisecond
+		o.Pause = 20 * time.Millisecond
 	}
 	create := "CREATE TABLE IF NOT EXISTS lab_ledger (value bigint PRIMARY KEY, writer int NOT NULL, filler text NOT NULL)"
 	if o.Tablespace != "" {
