@@ -174,8 +174,10 @@ func checkIndex(t *testing.T, layout catalog.Layout) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if path != layout.WALIndexPath() && lines[rel] != 1 && !(lines[rel] == 0 && waits(layout, path)) {
-			t.Errorf("%s stands %d times in the index", rel, lines[rel])
+		switch n := lines[rel]; {
+		case path == layout.WALIndexPath(), n == 1, n == 0 && waits(layout, path):
+		default:
+			t.Errorf("%s stands %d times in the index", rel, n)
 		}
 		delete(lines, rel)
 	}
