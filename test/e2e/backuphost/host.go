@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,8 +48,20 @@ func New(t testing.TB) *Host {
 			t.Logf("end of barman's log:\n%s", tail(string(text), 40))
 		}
 	})
+	t.Cleanup(h.endProcesses)
 	h.MakeDir(t, h.Home)
 	return h
+}
+
+// endProcesses kills what the host's cron has left running, such as receive-wal.
+func (h *Host) endProcesses() {
+	found, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range found {
+		text, _ := os.ReadFile(path)
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil && strings.Contains(string(text), "\x00"+h.Config+"\x00") {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 // LogFile is log_file.
