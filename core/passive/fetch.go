@@ -139,27 +139,16 @@ func (e *failedError) Unwrap() error { return e.err }
 func (p *Primary) remoteLine(known catalog.WALMark) string {
 	words := []string{"barman"}
 	if p.Config != "" {
-		words = append(words, "-c", shellWord(p.Config))
+		words = append(words, "-c", toolexec.ShellWord(p.Config))
 	}
-	words = append(words, "sync-info", shellWord(p.Server))
+	words = append(words, "sync-info", toolexec.ShellWord(p.Server))
 	if known.Name != "" {
-		words = append(words, shellWord(known.Name))
+		words = append(words, toolexec.ShellWord(known.Name))
 		if known.Position > 0 {
 			words = append(words, strconv.FormatInt(known.Position, 10))
 		}
 	}
 	return strings.Join(words, " ")
-}
-
-// shellWord writes a text as one word of a POSIX shell.
-func shellWord(text string) string {
-	plain := func(c rune) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("_-./:@%+,", c)
-	}
-	if text != "" && strings.TrimLeftFunc(text, plain) == "" {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // Stored reads primary.info. The error is fs.ErrNotExist when the primary was never asked.

@@ -43,6 +43,9 @@ type Mirror struct {
 		when   time.Time
 		copied int
 	}
+	// doc is what the file primary.info says that docFile describes; it changes once a minute, and may be long.
+	doc     *Document
+	docFile fs.FileInfo
 	// caughtUp is when CatchUp was called last.
 	caughtUp time.Time
 	copier   Copier
@@ -90,7 +93,7 @@ func (m *Mirror) Run(ctx context.Context) error {
 
 // Round copies what has changed.
 func (m *Mirror) Round(ctx context.Context) error {
-	doc, err := m.Primary.Stored(nil)
+	doc, err := m.stored()
 	if err != nil {
 		return err
 	}
@@ -140,6 +143,24 @@ func (m *Mirror) Round(ctx context.Context) error {
 		return m.CatchUp(ctx)
 	}
 	return nil
+}
+
+// stored is primary.info, read anew when it was replaced.
+func (m *Mirror) stored() (*Document, error) {
+	info, err := os.Stat(m.Primary.Layout.PrimaryInfoPath())
+	if err != nil {
+		return nil, err
+	}
+	if m.doc != nil && os.SameFile(info, m.docFile) && info.ModTime().Equal(m.docFile.ModTime()) {
+		return m.doc, nil
+	}
+	doc, err := m.Primary.Stored(nil)
+	if err != nil {
+		return nil, err
+	}
+	// Should it have been replaced in between, info is that of the older file, and the next round reads it again.
+	m.doc, m.docFile = doc, info
+	return doc, nil
 }
 
 // next is the first segment that is not here as a whole. What is in the archive is removed from streaming/ on the way.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/wal"
+	"github.com/barman-go/barman/sdk/toolexec"
 )
 
 // Plan decides what a restore would do, and writes nothing but temporary files of its own. The error is a *PlanError
@@ -222,7 +223,7 @@ func (r *Restorer) planDestination(ctx context.Context, o *Options, copier Copie
 	p.checkSpace()
 	if !o.remote() && os.Geteuid() == 0 {
 		p.warn("The restored files will belong to root: give them to the user who runs PostgreSQL before you start it, "+
-			"for example with chown -R postgres %s.", shellWord(p.Destination))
+			"for example with chown -R postgres %s.", toolexec.ShellWord(p.Destination))
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ import (
 // remoteShell is the command for the other host: one word after the remote command, which its login shell takes apart; the
 // rest is done by a POSIX shell. Messages are in English, because they are read.
 func remoteShell(script string) string {
-	return "/bin/sh -c " + shellWord("LC_ALL=C; export LC_ALL; "+script)
+	return "/bin/sh -c " + toolexec.ShellWord("LC_ALL=C; export LC_ALL; "+script)
 }
 
 // checkRemoteTools asks the other host for the tools that unpack archives there.
@@ -66,7 +66,7 @@ func tarCommand(format tarFormat, a Archive) string {
 		args = append(args, "--transform=s,^"+controlFile+"$,"+pendingControl+",")
 	}
 	for i := range args {
-		args[i] = shellWord(args[i])
+		args[i] = toolexec.ShellWord(args[i])
 	}
 	return remoteShell(strings.Join(args, " "))
 }

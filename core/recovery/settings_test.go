@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/barman-go/barman/sdk/toolexec"
 )
 
 func TestRecoverySettings(t *testing.T) {
@@ -115,9 +117,9 @@ func TestRecoverySettings(t *testing.T) {
 // TestShellWordReachesTheProgramUnchanged asks a real shell.
 func TestShellWordReachesTheProgramUnchanged(t *testing.T) {
 	for _, word := range []string{"/srv/pg", "a b", "it's", `"x"`, "$(touch /tmp/x)", "`id`", `back\slash`, "*", "%f", "", "-n", "é", "a;b", "#x"} {
-		out, err := exec.Command("sh", "-c", "printf %s "+shellWord(word)).Output()
+		out, err := exec.Command("sh", "-c", "printf %s "+toolexec.ShellWord(word)).Output()
 		if err != nil || string(out) != word {
-			t.Errorf("%q became %q (%v) as %s", word, out, err, shellWord(word))
+			t.Errorf("%q became %q (%v) as %s", word, out, err, toolexec.ShellWord(word))
 		}
 	}
 }

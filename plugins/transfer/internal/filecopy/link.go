@@ -32,8 +32,9 @@ func (s *session) newLinker(item *itemState) *linker {
 
 // link shares a file and tells whether it did.
 func (l *linker) link(e entry) bool {
-	// Both are cut to seconds, so a file of the horizon's own second counts as younger.
-	if l == nil || e.mtime >= l.horizon {
+	// Both are cut to seconds, so a file of the horizon's own second counts as younger. Names come from another host: rsync refuses
+	// those that lead out of the tree, and so do we.
+	if l == nil || e.mtime >= l.horizon || !filepath.IsLocal(e.name) {
 		return false
 	}
 	from, to := l.from+"/"+e.name, l.to+"/"+e.name
