@@ -27,8 +27,8 @@ func (r *run) file(ctx context.Context, files []*filing) error {
 		switch {
 		case f.verdict.isNew():
 			batch.File(f.temp)
-		case f.verdict == dropIt:
-			// An earlier run may have died before its fsync; this source is removed on the strength of that file.
+		case f.archived:
+			// An earlier run may have died before its fsync; the source is removed on the strength of that file.
 			batch.File(f.dest)
 			batch.Dir(filepath.Dir(f.dest))
 		}
@@ -115,16 +115,16 @@ func (r *run) forgetDamaged(ctx context.Context, files []*filing) error {
 
 // records are the lines that the files add to the index. A file that was there already gets one if a crash kept it out.
 func (r *run) records(ctx context.Context, files []*filing) ([]catalog.WALRecord, error) {
-	var dropped []string
+	var archived []string
 	for _, f := range files {
-		if f.verdict == dropIt {
-			dropped = append(dropped, f.name.String())
+		if f.archived {
+			archived = append(archived, f.name.String())
 		}
 	}
 	var known map[string]catalog.WALRecord
-	if len(dropped) > 0 {
+	if len(archived) > 0 {
 		var err error
-		if known, err = r.Index.Find(ctx, dropped...); err != nil {
+		if known, err = r.Index.Find(ctx, archived...); err != nil {
 			return nil, err
 		}
 		// The sources are removed on the strength of these lines.
@@ -140,7 +140,7 @@ func (r *run) records(ctx context.Context, files []*filing) ([]catalog.WALRecord
 			records = append(records, catalog.WALRecord{
 				Name: f.name.String(), Size: f.stored, ModTime: catalog.Seconds(f.time), Compression: f.compression,
 			})
-		case f.verdict == dropIt && !isKnown:
+		case f.archived && !isKnown:
 			record, err := r.Index.Describe(f.dest)
 			if err != nil {
 				return nil, err

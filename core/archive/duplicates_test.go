@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -69,6 +70,48 @@ func TestArchiveWALMovesADifferentDuplicateAside(t *testing.T) {
 	}
 	s.wantAlarm(seg1)
 	s.wantGet(a.Codecs, seg1, content)
+}
+
+// A power loss may take the line of an archived file, and the content of its source.
+func TestAnArchivedFileIsRecordedWhateverBecomesOfItsSource(t *testing.T) {
+	content := segment(t, seg1, mib, 1)
+	for name, again := range map[string]struct {
+		content []byte
+		age     time.Duration
+		want    archive.Summary
+	}{
+		"other content": {segment(t, seg1, mib, 2), 0, archive.Summary{Rejected: 1}},
+		"no WAL":        {bytes.Repeat([]byte("no WAL. "), mib/8), 0, archive.Summary{Rejected: 1}},
+		"empty":         {nil, 0, archive.Summary{Left: 1}},
+		"cut off":       {content[:mib/2], 0, archive.Summary{Left: 1}},
+		"old":           {content[:mib/2], time.Hour, archive.Summary{Rejected: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			a := s.archiver("gzip")
+			s.deliver(seg1, content)
+			s.run(a, s.incoming())
+			before := s.indexed()
+			check(t, os.Truncate(s.layout.WALIndexPath(), 0))
+			path := s.deliver(seg1, again.content)
+			check(t, os.Chtimes(path, start.Add(-again.age), start.Add(-again.age)))
+			if sum := s.run(a, s.incoming()); sum != again.want {
+				t.Errorf("summary %+v, want %+v", sum, again.want)
+			}
+			if diff := cmp.Diff(before, s.indexed()); diff != "" {
+				t.Errorf("the index (-want +got):\n%s", diff)
+			}
+			s.wantGet(a.Codecs, seg1, content)
+			// A damaged archived file is not worth a line, and keeps none.
+			check(t, os.Truncate(s.layout.WALIndexPath(), 0))
+			check(t, os.Truncate(s.archived(seg1), 100))
+			s.deliver(seg1, again.content)
+			s.run(a, s.incoming())
+			if name != "other content" && len(s.indexed()) > 0 {
+				t.Errorf("a damaged file is in the index: %v", s.indexed())
+			}
+		})
+	}
 }
 
 func TestNothingInErrorsIsOverwritten(t *testing.T) {

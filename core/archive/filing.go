@@ -27,6 +27,8 @@ type filing struct {
 	// verdict is what preparing found, and reason why, when that is not to file it.
 	verdict verdict
 	reason  error
+	// archived means that wals/ holds a sound file of this name already, whose line the index may lack.
+	archived bool
 	// temp is what will lie in wals/, beside dest; empty when there is nothing to file, or it has its name.
 	temp string
 	// linked means that temp is another name of the source, not a copy.

@@ -74,13 +74,13 @@ func (r *run) judge(ctx context.Context, f *filing) error {
 		if r.mayGrow(f, err) {
 			f.verdict = leaveGrowing
 		}
-		return nil
+		return r.judgeArchived(ctx, f)
 	case err != nil:
 		return err
 	case f.size == 0 && r.isYoung(f):
 		// Labels and history files have no size of their own; none is empty.
 		f.verdict, f.reason = leaveGrowing, errors.New("it is empty")
-		return nil
+		return r.judgeArchived(ctx, f)
 	}
 	found, err := r.Codecs.CompareArchived(ctx, f.name, f.path, f.dest, r.WALs)
 	if err != nil {
@@ -88,14 +88,24 @@ func (r *run) judge(ctx context.Context, f *filing) error {
 	}
 	switch found {
 	case SameContent:
-		f.verdict = dropIt
+		f.verdict, f.archived = dropIt, true
 	case OtherContent:
-		f.verdict = rejectDuplicate
+		f.verdict, f.archived = rejectDuplicate, true
 		f.reason = fmt.Errorf("%s is already present in server %s with other content", f.name, r.Server)
 	case ArchivedDamaged:
 		f.verdict = replaceIt
 	}
 	return nil
+}
+
+// judgeArchived looks at the file of wals/ that has the name of one that is not sound. A power loss may cut the source of a file that is
+// archived already, and not recorded: that file is worth its line, whatever becomes of the source.
+func (r *run) judgeArchived(ctx context.Context, f *filing) error {
+	if _, err := os.Stat(f.dest); err != nil {
+		return nil //nolint:nilerr // there is none, or nothing can be said of it
+	}
+	f.archived = r.Codecs.Verify(ctx, f.dest, f.name, r.Expect, r.WALs) == nil
+	return context.Cause(ctx)
 }
 
 // mayGrow tells whether a file that failed verification may pass it when whoever writes it has finished.
