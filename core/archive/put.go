@@ -190,7 +190,7 @@ func (p *Putter) extract(name wal.FileName, h *tar.Header, r io.Reader) (*receiv
 	}
 	f := &received{name: name, temp: file.Name()}
 	sum := (&checksums{}).newHash()
-	_, err = io.Copy(file, io.TeeReader(r, sum))
+	err = copyHashed(file, r, sum)
 	f.sum = hexSum(sum)
 	if cerr := file.Close(); err == nil {
 		err = cerr

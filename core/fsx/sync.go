@@ -48,6 +48,12 @@ func SyncData(f *os.File) error {
 	return nil
 }
 
+// BeginWriteback asks the kernel to write a part of a file to the disk now, without waiting for it, so that a later fsync has less to do.
+// It makes nothing durable, and is no more than a hint: what fails here is reported by the fsync.
+func BeginWriteback(f *os.File, offset, length int64) {
+	_ = unix.SyncFileRange(int(f.Fd()), offset, length, unix.SYNC_FILE_RANGE_WRITE)
+}
+
 // Allocate makes a file size bytes long, filled with zeros behind what it holds, with all its space set aside: writing inside it
 // cannot fail for want of space on file systems that overwrite in place. It makes nothing durable.
 func Allocate(f *os.File, size int64) error {
