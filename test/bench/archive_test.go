@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/barman-go/barman/test/lab"
 )
 
 // codec is a compression under the names of both programs.
@@ -118,9 +120,15 @@ func (b *bed) pgbackrestArchiving(t *testing.T, c codec) contender {
 }
 
 func (b *bed) pgbackrestConfig(t *testing.T, root, compress string) string {
+	t.Helper()
+	return b.pgbackrestConfigFor(t, b.cluster, root, compress)
+}
+
+func (b *bed) pgbackrestConfigFor(t *testing.T, cluster *lab.Cluster, root, compress string) string {
+	t.Helper()
 	return b.write(t, filepath.Base(root)+".conf", fmt.Sprintf("[global]\nrepo1-path=%[1]s/repo\nspool-path=%[1]s/spool\nlog-path=%[1]s/log\nlock-path=%[1]s/lock\n"+
 		"compress-type=%[2]s\nprocess-max=2\narchive-async=y\nlog-level-console=off\nlog-level-file=off\n[bench]\npg1-path=%[3]s\npg1-port=%[4]d\npg1-socket-path=%[5]s\n",
-		root, compress, b.cluster.Data, b.cluster.Port, b.cluster.SocketDir))
+		root, compress, cluster.Data, cluster.Port, cluster.SocketDir))
 }
 
 // stageWAL puts the segments where PostgreSQL has them when they are ready to be archived.

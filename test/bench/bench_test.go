@@ -37,6 +37,7 @@ func TestBench(t *testing.T) {
 		{"put-wal", benchPutWAL},
 		{"receive-wal", benchReceive},
 		{"restore", benchRestore},
+		{"backup", benchBackup},
 		{"plugin", benchPluginStart},
 	} {
 		if strings.Contains(part.name, *only) {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os/exec"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -29,6 +30,8 @@ type contender struct {
 type figures struct {
 	name      string
 	wall, cpu []float64
+	// rss is the most memory, in bytes, that one process of the command had.
+	rss []float64
 }
 
 func (f figures) medianWall() float64 { return median(f.wall) }
@@ -52,17 +55,18 @@ func compare(t *testing.T, rounds int, contenders ...contender) []figures {
 	for round := range rounds + 1 {
 		for i, c := range contenders {
 			results[i].name = c.name
-			wall, cpu := runOnce(t, c)
+			wall, cpu, rss := runOnce(t, c)
 			if round > 0 {
 				results[i].wall = append(results[i].wall, wall.Seconds())
 				results[i].cpu = append(results[i].cpu, cpu.Seconds())
+				results[i].rss = append(results[i].rss, rss)
 			}
 		}
 	}
 	return results
 }
 
-func runOnce(t *testing.T, c contender) (wall, cpu time.Duration) {
+func runOnce(t *testing.T, c contender) (wall, cpu time.Duration, rss float64) {
 	t.Helper()
 	if c.prepare != nil {
 		c.prepare(t)
@@ -88,7 +92,10 @@ func runOnce(t *testing.T, c contender) (wall, cpu time.Duration) {
 	if c.check != nil {
 		c.check(t)
 	}
-	return wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime() + background
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		rss = float64(usage.Maxrss) * 1024
+	}
+	return wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime() + background, rss
 }
 
 // ratio is by how much the first contender is faster (or uses less) than another one.
