@@ -160,7 +160,7 @@ func (s *server) recover(ctx context.Context, o recovery.Options) error {
 	bar := s.out.Progress("recover " + s.Name)
 	defer bar.Done()
 	r := &recovery.Restorer{
-		Server: s.Name, Catalog: s.catalog, WAL: s.codecs(), Hooks: recoveryHooks{hooks}, Client: s.walClient(o),
+		Server: s.Name, Catalog: s.catalog, LockDir: s.LockDirectory, WAL: s.codecs(), Hooks: recoveryHooks{hooks}, Client: s.walClient(o),
 		OpenCopier: func(ctx context.Context, remote bool) (recovery.Copier, error) {
 			method := "local-rsync"
 			if remote {

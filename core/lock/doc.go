@@ -9,6 +9,17 @@
 //
 // Lock files are opened close-on-exec: a tool that outlives its parent never keeps a lock.
 //
+// # Reading a backup
+//
+// A restore shares the lock of the backup that it reads, and those of the backups which that one depends on:
+//
+//	restore ── Share ──┐
+//	restore ── Share ──┼─▶ .main-20250131T020000.lock ◀── Acquire: busy ── delete, retention, check-backup
+//	restore ── Share ──┘
+//
+// Any number of restores read at the same time, and nobody can delete meanwhile: neither this program nor Python Barman,
+// which takes the same file alone. Nobody has to clean up after a restore that was killed.
+//
 // Which locks exist is in the table of Kind. Nesting, outermost first: config-update, cron, backup, backup id,
 // archive-wal or sync-wal, xlogdb. Whoever follows this order cannot wait in a circle; only xlogdb and sync-wal are
 // waited for anyway.

@@ -39,8 +39,9 @@ func (h Holder) String() string {
 
 // BusyError is a lock that another process holds. It matches ErrBusy.
 type BusyError struct {
-	// Path is the lock file.
+	// Path is the lock file of Name.
 	Path   string
+	Name   Name
 	Holder Holder
 }
 

@@ -34,6 +34,17 @@ type Lock struct {
 //
 // Two Acquires inside one process exclude each other like those of two processes.
 func Acquire(ctx context.Context, dir string, name Name, wait bool) (*Lock, error) {
+	return take(ctx, dir, name, unix.LOCK_EX, wait)
+}
+
+// Share is Acquire for those who only read what the lock protects: any number of them hold it at the same time, and
+// whoever wants it alone finds it busy. Python Barman never shares a lock, but its flock respects those who do.
+func Share(ctx context.Context, dir string, name Name, wait bool) (*Lock, error) {
+	return take(ctx, dir, name, unix.LOCK_SH, wait)
+}
+
+// take takes a lock in the mode unix.LOCK_EX or unix.LOCK_SH.
+func take(ctx context.Context, dir string, name Name, mode int, wait bool) (*Lock, error) {
 	base, err := name.File()
 	if err != nil {
 		return nil, err
@@ -44,11 +55,11 @@ func Acquire(ctx context.Context, dir string, name Name, wait bool) (*Lock, erro
 		if err != nil {
 			return nil, err
 		}
-		if err := flock(ctx, f, wait); err != nil {
+		if err := flock(ctx, f, mode, wait); err != nil {
 			if !errors.Is(err, ErrBusy) {
 				return nil, fmt.Errorf("lock file %s: %w", path, err)
 			}
-			busy := &BusyError{Path: path, Holder: holderOf(f)}
+			busy := &BusyError{Path: path, Name: name, Holder: holderOf(f)}
 			f.Close() //nolint:errcheck // nothing was written through it
 			return nil, busy
 		}
@@ -79,9 +90,9 @@ func open(path string) (*os.File, error) {
 }
 
 // flock locks f. It closes f only when it fails with an error other than ErrBusy.
-func flock(ctx context.Context, f *os.File, wait bool) error {
+func flock(ctx context.Context, f *os.File, mode int, wait bool) error {
 	for try := 1; ; try++ {
-		err := flockCall(f, unix.LOCK_EX|unix.LOCK_NB)
+		err := flockCall(f, mode|unix.LOCK_NB)
 		if err == nil {
 			return nil
 		}
@@ -89,7 +100,7 @@ func flock(ctx context.Context, f *os.File, wait bool) error {
 			return errors.Join(err, f.Close())
 		}
 		if wait {
-			return flockBlocking(ctx, f)
+			return flockBlocking(ctx, f, mode)
 		}
 		if try == busyTries {
 			return ErrBusy
@@ -104,9 +115,9 @@ func flock(ctx context.Context, f *os.File, wait bool) error {
 
 // flockBlocking queues in the kernel, where waiters are served as fairly as Python's. The call cannot be cancelled:
 // when ctx ends first, a goroutine stays behind that gives the lock back the moment it gets it.
-func flockBlocking(ctx context.Context, f *os.File) error {
+func flockBlocking(ctx context.Context, f *os.File, mode int) error {
 	done := make(chan error, 1)
-	go func() { done <- flockCall(f, unix.LOCK_EX) }()
+	go func() { done <- flockCall(f, mode) }()
 	select {
 	case err := <-done:
 		if err != nil {
@@ -140,7 +151,7 @@ func stillNamed(f *os.File, path string) bool {
 	return err == nil && os.SameFile(opened, named)
 }
 
-// writePID says who holds the lock. It is information for people and for Python's process list, so a failure, most
+// writePID says who holds the lock; of those who share it, who came last. It is information for people and for Python's process list, so a failure, most
 // likely a full disk, must not stop an operation that may be about to free space; an empty file is better than a
 // wrong number.
 func writePID(f *os.File) {

@@ -165,6 +165,38 @@ func TestAcquireIsExclusiveInsideOneProcess(t *testing.T) {
 	acquire(t, dir, backupLock)
 }
 
+func TestThoseWhoShareKeepOutWhoWantsItAlone(t *testing.T) {
+	dir := t.TempDir()
+	name := ForBackup(BackupID, "main", id)
+	first, err := Share(t.Context(), dir, name, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := Share(t.Context(), dir, name, false)
+	if err != nil {
+		t.Fatalf("two cannot share: %v", err)
+	}
+	for _, l := range []*Lock{first, second} {
+		var busy *BusyError
+		if _, err := Acquire(t.Context(), dir, name, false); !errors.As(err, &busy) {
+			t.Fatalf("a shared lock was taken: %v", err)
+		}
+		if busy.Holder.PID != os.Getpid() || busy.Holder.Command == "" || busy.Holder.Since.IsZero() {
+			t.Errorf("holder %+v", busy.Holder)
+		}
+		if removed, err := Cleanup(dir); err != nil || len(removed) > 0 {
+			t.Errorf("removed %q, %v", removed, err)
+		}
+		if err := l.Release(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	acquire(t, dir, name)
+	if _, err := Share(t.Context(), dir, name, false); !errors.Is(err, ErrBusy) {
+		t.Errorf("shared with somebody who has it alone: %v", err)
+	}
+}
+
 func TestPythonAndGoExcludeEachOther(t *testing.T) {
 	dir := t.TempDir()
 	path := pathOf(t, dir, backupLock)

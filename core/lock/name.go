@@ -16,7 +16,7 @@ const (
 	Cron
 	// Backup is held by a base backup from its first hook to its end, and by the deletion of backups.
 	Backup
-	// BackupID is held by whoever changes one backup: check-backup, deletion, retention.
+	// BackupID is held by whoever changes one backup: check-backup, deletion, retention. Restores share it.
 	BackupID
 	// SyncBackup is held while a passive node copies one backup.
 	SyncBackup

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Probe tells whether a lock file is held, and by which process (0 when unknown). A file that does not exist is not
-// held.
+// Probe tells whether a process holds a lock alone, and which (0 when unknown). A file that does not exist is not held;
+// neither is a lock that others only share.
 //
 // Where /proc/locks shows the holder, the lock is not touched. Otherwise it is taken shared for a moment: probes do
 // not disturb each other, and Acquire tries several times before it calls a lock busy.
@@ -34,7 +34,7 @@ func probe(path string) (holder Holder, held bool, err error) {
 		return Holder{}, false, fmt.Errorf("cannot open lock file: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // nothing was written through it
-	if pid, ok := kernelHolder(f); ok {
+	if pid, _ := kernelHolders(f); pid != 0 {
 		return describe(f, pid), true, nil
 	}
 	err = flockCall(f, unix.LOCK_SH|unix.LOCK_NB)
@@ -54,7 +54,7 @@ type Held struct {
 	Holder Holder
 }
 
-// List returns the locks of exactly this server that are held, in the order of Kind and then by backup. A directory
+// List returns the locks of exactly this server that a process holds alone, in the order of Kind and then by backup. A directory
 // that does not exist holds none. It goes on after errors and returns them joined.
 func List(dir, server string) ([]Held, error) {
 	entries, err := os.ReadDir(dir)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/fsx"
-	"github.com/barman-go/barman/core/lock"
 )
 
 // removeContent removes base/ID. Its name goes first, in one step, so that what a crash leaves of it is not taken for a
@@ -56,7 +55,7 @@ func (k *Keeper) remeasure(ctx context.Context, next *catalog.BackupInfo) {
 
 // locked runs f with the lock of a backup.
 func (k *Keeper) locked(ctx context.Context, id string, f func() error) error {
-	l, err := lock.Acquire(ctx, k.LockDir, lock.ForBackup(lock.BackupID, k.Server, id), false)
+	l, err := k.lockBackup(ctx, id)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,8 @@ import (
 )
 
 // Delete deletes a backup because somebody asked for it, with all incremental backups that depend on it. A backup that
-// is kept, or that minimum_redundancy needs, is refused with ErrRefused. The caller holds the server's backup lock.
+// is kept, or that minimum_redundancy needs, is refused with ErrRefused. Nothing is deleted when somebody reads one of
+// them. The caller holds the server's backup lock.
 //
 // Other errors: catalog.ErrNoBackup; lock.ErrBusy; *hook.AbortError or another error of the hooks; those of the file
 // system, after which the next Enforce, or the next Delete, completes what was begun.
@@ -37,11 +38,16 @@ func (k *Keeper) Delete(ctx context.Context, id string) error {
 			return err
 		}
 	}
+	locks, err := k.lockBackups(ctx, chain)
+	if err != nil {
+		return err
+	}
+	defer releaseAll(locks)
 	if len(chain) > 1 {
 		k.Out.Warning("Backup %s has incremental backups which depend on it. Deleting all backups in the tree", id)
 	}
-	for _, one := range chain {
-		if err := k.deleteOne(ctx, one.ID, false); err != nil {
+	for i, one := range chain {
+		if err := k.deleteLocked(ctx, locks[i], one.ID, false); err != nil {
 			return err
 		}
 	}
@@ -68,12 +74,8 @@ func (k *Keeper) refuseKept(id string) error {
 	return ErrRefused
 }
 
-// deleteOne deletes one backup, as it is now, under its own lock. One that is gone already is fine.
-func (k *Keeper) deleteOne(ctx context.Context, id string, byRetention bool) error {
-	l, err := lock.Acquire(ctx, k.LockDir, lock.ForBackup(lock.BackupID, k.Server, id), false)
-	if err != nil {
-		return err
-	}
+// deleteLocked deletes one backup, as it is now, whose lock l the caller has taken. One that is gone already is fine.
+func (k *Keeper) deleteLocked(ctx context.Context, l *lock.Lock, id string, byRetention bool) error {
 	b, err := k.Catalog.Load(id)
 	if err == nil {
 		err = k.remove(ctx, b, byRetention)
@@ -164,11 +166,14 @@ func (k *Keeper) announceDeleted(id string, start time.Time) {
 		id, report.CTime(start.Local()), report.Duration(k.Now().Sub(start)))
 }
 
-// Busy turns the lock error of a delete into Barman's message.
+// Busy turns the lock error of a delete of the backup id into Barman's message, which names the backup whose lock it is.
 func Busy(err error, server, id string) string {
 	var busy *lock.BusyError
 	if !errors.As(err, &busy) {
 		return ""
+	}
+	if busy.Name.BackupID != "" {
+		id = busy.Name.BackupID
 	}
 	return fmt.Sprintf("Another process is holding the lock for backup %s of server %s: %s", id, server, busy.Holder)
 }

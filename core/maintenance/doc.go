@@ -13,5 +13,10 @@
 // anything is removed: from then on the backup says of itself, to Python Barman as well, that it cannot be restored. So
 // half a backup is never taken for a whole one, does not count for the retention policy, and needs no WAL.
 //
+// A backup that is being restored is not deleted, nor is one that it depends on: a restore shares their locks, and
+// whoever deletes wants them alone. By hand that is refused with the name of the process; retention tries again in the
+// next run. WAL goes with the oldest backup only, so the one that is restored protects what it needs, except when it is
+// kept as standalone: then retention wants its lock, too, before it removes WAL after it.
+//
 // A backup that is kept is not deleted, marked or not: somebody said so later than whoever marked it.
 package maintenance

@@ -49,7 +49,7 @@ var ErrRefused = errors.New("backup not deleted")
 // CheckBackup moves a backup between WAITING_FOR_WALS and DONE, or to FAILED, by the WAL that is archived. It takes the
 // backup's own lock; lock.ErrBusy comes back as it is.
 func (k *Keeper) CheckBackup(ctx context.Context, id string) (*catalog.BackupInfo, error) {
-	l, err := lock.Acquire(ctx, k.LockDir, lock.ForBackup(lock.BackupID, k.Server, id), false)
+	l, err := k.lockBackup(ctx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ func (k *Keeper) expire(ctx context.Context, id string, list *catalog.Backups, a
 			continue // went with the backup that it depended on
 		}
 		k.Out.Info(announcement, one, k.Server)
-		err := k.deleteOne(ctx, one, true)
+		err := k.deleteExpired(ctx, one)
 		switch {
 		case errors.Is(err, lock.ErrBusy):
 			k.Out.Warning("%s", Busy(err, k.Server, one))

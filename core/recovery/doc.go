@@ -22,7 +22,8 @@
 // is copied last, or gets its name last, after everything else has been made durable. Until then the file .barman-restore-incomplete tells what
 // was being restored, and the same command takes up the work again.
 //
-// Everything is read from the catalog and the archive; neither is ever changed.
+// Everything is read from the catalog and the archive; neither is ever changed. From before the plan is made until the last
+// byte is read, the backup, those that it depends on, and the WAL since it began cannot be deleted: see package lock.
 //
 // Local and remote restores are one code path: whatever is done at the destination is done by the transfer plugin. Only tar
 // archives are unpacked by this package, see docs/adr/012, or by tar on the other host.

@@ -22,11 +22,12 @@ func (r *Restorer) Plan(ctx context.Context, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.plan(ctx, &o, copier)
+	return r.plan(ctx, &o, copier, nil)
 }
 
-func (r *Restorer) plan(ctx context.Context, o *Options, copier Copier) (*Plan, error) {
-	p, err := r.decide(o)
+// plan makes a plan. held, if not nil, takes the lease on the backup as soon as that is chosen.
+func (r *Restorer) plan(ctx context.Context, o *Options, copier Copier, held *lease) (*Plan, error) {
+	p, err := r.decide(ctx, o, held)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +44,7 @@ func (r *Restorer) plan(ctx context.Context, o *Options, copier Copier) (*Plan, 
 }
 
 // decide makes the part of the plan that needs only the request and the catalog.
-func (r *Restorer) decide(o *Options) (*Plan, error) {
+func (r *Restorer) decide(ctx context.Context, o *Options, held *lease) (*Plan, error) {
 	t, err := ParseTarget(o, r.Zone)
 	if err != nil {
 		return nil, err
@@ -53,6 +54,9 @@ func (r *Restorer) decide(o *Options) (*Plan, error) {
 		return nil, err
 	}
 	b, reason, err := choose(o, t, backups)
+	if err == nil && held != nil {
+		b, err = held.take(ctx, r, b, backups)
+	}
 	if err != nil {
 		return nil, err
 	}

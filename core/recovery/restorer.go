@@ -70,6 +70,8 @@ type WALClient struct {
 type Restorer struct {
 	Server  string
 	Catalog *catalog.Catalog
+	// LockDir is barman_lock_directory.
+	LockDir string
 	WAL     Decoder
 	// OpenCopier opens the transfer plugin that reaches the destination: "rsync" when remote, else "local-rsync".
 	OpenCopier func(ctx context.Context, remote bool) (Copier, error)

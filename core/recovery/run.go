@@ -35,7 +35,9 @@ func (r *Restorer) Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := r.plan(ctx, &o, copier)
+	var held lease
+	defer held.end() //nolint:errcheck // it ends with the process at the latest
+	plan, err := r.plan(ctx, &o, copier, &held)
 	if plan != nil {
 		for _, w := range plan.Warnings {
 			r.Out.Warning("%s", w)
@@ -52,6 +54,10 @@ func (r *Restorer) Run(ctx context.Context, o Options) (*Result, error) {
 	result := &Result{Plan: plan, Started: started}
 	if err := run.execute(ctx, result); err != nil {
 		return nil, err
+	}
+	// Nothing is read any more, and a hook may delete backups.
+	if err := held.end(); err != nil {
+		r.Log.Warn("giving back the lease on a backup", "server", r.Server, "backup", plan.Backup.ID, "error", err)
 	}
 	r.Hooks.Post(ctx, event)
 	result.Elapsed = r.Now().Sub(started)

@@ -7,6 +7,7 @@
 //	outage_test.go     PostgreSQL is down before and during a backup; the disk is full
 //	streaming_test.go  receive-wal from its first start to its last stop; cron keeps it alive
 //	rpo_test.go        the only synchronous standby; the server is lost again and again, acknowledged commits never
+//	restorekill_test.go  restores are killed: nothing starts on their remains, nobody deletes what they read
 //	plugins_test.go    plugins of other people: in Go, in Python, and in place of bundled ones
 //
 // The package has no code of its own; backuphost has what the stories share.
