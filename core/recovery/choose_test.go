@@ -143,6 +143,7 @@ func TestDestinationThatCannotTakeTheRestoreIsRefused(t *testing.T) {
 		delta     bool
 		data, hot Place
 		marker    *Marker
+		started   bool
 		pid       int
 		want      string
 	}{
@@ -151,7 +152,8 @@ func TestDestinationThatCannotTakeTheRestoreIsRefused(t *testing.T) {
 		{name: "tablespace not empty", data: dir(nil), hot: full, want: "because the tablespace hot destination folder '/srv/hot' is not empty"},
 		{name: "delta", delta: true, data: full, hot: full},
 		{name: "interrupted", data: full, hot: full, marker: marker},
-		{name: "another restore was interrupted", data: full, hot: dir(nil), marker: &Marker{Server: serverName, Backup: "20260101T000000"}, want: "is not empty"},
+		{name: "another restore was interrupted", data: full, hot: dir(nil), marker: &Marker{Server: serverName, Backup: "20260101T000000"}, want: "An interrupted restore of backup 20260101T000000 of server main is there"},
+		{name: "complete but for the marker", data: full, hot: full, marker: marker, started: true, want: "PostgreSQL has been started in the destination '/srv/pg' since its restore"},
 		{name: "read-only", data: dir(func(p *Place) { p.Writable = false }), hot: dir(nil), want: "cannot be written"},
 		{name: "file", data: dir(func(p *Place) { p.Type = "file" }), hot: dir(nil), want: "is not a directory"},
 		{name: "link", data: dir(nil), hot: dir(func(p *Place) { p.Type = "symlink" }), want: "is a symbolic link"},
@@ -163,7 +165,7 @@ func TestDestinationThatCannotTakeTheRestoreIsRefused(t *testing.T) {
 				Server: serverName, Backup: testBackup(1, 150004), Destination: "/srv/pg", WALDirectory: "/srv/pg/pg_wal", Delta: tc.delta,
 				Tablespaces: []Tablespace{{Name: "hot", OID: 1, Location: "/srv/hot"}},
 			}
-			p.checkDestinationFound(&Found{Places: map[string]Place{"/srv/pg": tc.data, "/srv/hot": tc.hot}, Marker: tc.marker, Postmaster: tc.pid})
+			p.checkDestinationFound(&Found{Places: map[string]Place{"/srv/pg": tc.data, "/srv/hot": tc.hot}, Marker: tc.marker, Started: tc.started, Postmaster: tc.pid})
 			checkTexts(t, "problem", p.Problems, tc.want)
 		})
 	}

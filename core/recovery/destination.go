@@ -32,8 +32,10 @@ type Found struct {
 	// Postmaster is the process of postmaster.pid; 0 when there is no such file, −1 when nobody can tell whether the
 	// process lives.
 	Postmaster int
-	// Marker is what an interrupted restore left; nil when there was none.
-	Marker *Marker
+	// Marker is what an interrupted restore left; nil when there was none. Started tells that PostgreSQL has been started
+	// there since: the restore was complete but for the removal of the marker.
+	Marker  *Marker
+	Started bool
 	// Info is the backup.info of an earlier restore, for a delta restore.
 	Info []byte
 }
@@ -100,6 +102,12 @@ func look(ctx context.Context, c Copier, remote []string, p *Plan) (*Found, erro
 			// Nobody can tell which restore it was; it is treated like any other content.
 			f.Marker = nil
 		}
+		// PostgreSQL writes it once it has found a whole pg_control, and no backup has it.
+		opts, err := c.Stat(ctx, remote, []string{filepath.Join(p.Destination, "postmaster.opts")})
+		if err != nil {
+			return nil, fmt.Errorf("look at the destination: %w", err)
+		}
+		f.Started = opts[0].Exists
 	}
 	if f.Info, err = readOptional(ctx, c, remote, filepath.Join(p.Destination, InfoFile)); err != nil {
 		return nil, err
@@ -171,10 +179,13 @@ func (p *Plan) checkDestinationFound(f *Found) {
 			p.refuse(fmt.Sprintf("The destination '%s' cannot be written by the restoring user", dir),
 				"Create it, or change the owner or the mode of the directory that is to hold it.")
 		case place.HasEntries && !p.mayHaveContent(dir, f):
-			p.refuse(notEmpty(i, dir, p), "")
+			p.refuse(notEmpty(i, dir, p), f.remains())
 		}
 	}
 	switch {
+	case p.Resumed && f.Started && !p.Delta:
+		p.refuse(fmt.Sprintf("PostgreSQL has been started in the destination '%s' since its restore, which was complete but for a last step", p.Destination),
+			fmt.Sprintf("Remove %s to go on using that server, or empty the directory to restore again.", filepath.Join(p.Destination, IncompleteFile)))
 	case f.Postmaster > 0:
 		p.refuse(fmt.Sprintf("PostgreSQL is running in the destination '%s' (process %d)", p.Destination, f.Postmaster), "Stop it first.")
 	case f.Postmaster < 0:
@@ -194,6 +205,15 @@ func (p *Plan) mayHaveContent(dir string, f *Found) bool {
 	}
 	// A staging WAL directory is removed at the end of recovery, with all that it holds.
 	return p.Delta && dir != p.WALDirectory
+}
+
+// remains says how to go on with an interrupted restore of another backup.
+func (f *Found) remains() string {
+	if f.Marker == nil {
+		return ""
+	}
+	return fmt.Sprintf("An interrupted restore of backup %s of server %s is there: give that backup, and the same options, to continue it.",
+		f.Marker.Backup, f.Marker.Server)
 }
 
 func notEmpty(i int, dir string, p *Plan) string {

@@ -102,7 +102,7 @@ func newRestorer(t testing.TB, layout catalog.Layout) (*Restorer, *messages, *ho
 	use := pluginhost.Use{Server: layout.Server}
 	out, h := &messages{}, &hooks{}
 	return &Restorer{
-		Server: layout.Server, Catalog: catalog.New(layout),
+		Server: layout.Server, Catalog: catalog.New(layout), LockDir: t.TempDir(),
 		WAL: &archive.Codecs{
 			Open: func(ctx context.Context, name string) (archive.Compressor, error) {
 				return host.Compressor(ctx, name, use)
@@ -209,7 +209,11 @@ func (s *site) describe(t *testing.T, id, location string, began time.Time) *cat
 	if info.EndLSN, err = wal.ParseLSN(r.End); err != nil {
 		t.Fatal(err)
 	}
-	info.SegmentSize = wal.DefaultSegmentSize
+	var size int64
+	if _, err := fmt.Sscan(s.cluster.MustSQL(t, "SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'"), &size); err != nil {
+		t.Fatal(err)
+	}
+	info.SegmentSize = wal.SegmentSize(size)
 	info.BeginWAL = wal.SegmentForLSN(info.Timeline, info.BeginLSN, info.SegmentSize)
 	info.EndWAL = wal.SegmentEndingAt(info.Timeline, info.EndLSN, info.SegmentSize)
 	info.BeginTime, info.EndTime = began.UTC(), time.Now().UTC()

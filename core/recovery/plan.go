@@ -74,13 +74,13 @@ type Tablespace struct {
 // WALRange is the WAL that a recovery needs and the archive has.
 type WALRange struct {
 	// Begin is where replay starts; Required is up to where it has to come for the target, as far as that is known:
-	// at least the backup's end. Available is up to where the archive leads without a gap.
+	// at least the backup's end, and the begin of a record at which recovery stops. Available is up to where the archive leads without a gap.
 	Begin, Required, Available wal.LSN
-	// Files are copied, in order. With get-wal they are not.
+	// Files are copied, in order, up to the one in which recovery stops. With get-wal they are not.
 	Files []WALFile
 	// Histories are the history files of the timelines on the path that the archive has.
 	Histories []WALFile
-	// Missing are the segments of the range that the archive lacks.
+	// Missing are the segments of the range that the archive lacks; none when recovery stops before them.
 	Missing []wal.Segment
 	// Newest is the time of the last commit or abort in the archive that recovery can reach; zero when unknown.
 	Newest time.Time

@@ -194,13 +194,27 @@ func (r *Restorer) planWAL(ctx context.Context, o *Options, p *Plan) error {
 		return nil
 	}
 	// With get-wal or on a standby, WAL that is not archived yet may still come.
-	return checkReach(ctx, p, o.GetWAL || o.StandbyMode, r.Now(), openSegment(r.WAL, temp))
+	if err := checkReach(ctx, p, o.GetWAL || o.StandbyMode, r.Now(), openSegment(r.WAL, temp)); err != nil {
+		return err
+	}
+	p.WAL.shortfall(p)
+	return nil
 }
+
+// tempName begins the names of directories for decoded WAL, as in Barman.
+const tempName = "barman_recovery-"
 
 // tempDir makes a directory for decoded WAL.
 func (r *Restorer) tempDir() (dir string, remove func(), err error) {
-	dir, err = os.MkdirTemp(r.TempDir, "barman_recovery-")
-	return dir, func() { _ = os.RemoveAll(dir) }, err
+	path := r.TempDir
+	if path == "" {
+		path = os.TempDir()
+	}
+	work, err := newWorkDir(path, tempName)
+	if err != nil {
+		return "", nil, err
+	}
+	return work.data(), func() { _ = work.remove() }, nil
 }
 
 // planDestination looks at the host that is restored to.

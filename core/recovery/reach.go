@@ -23,15 +23,20 @@ var errFound = errors.New("found")
 // segmentOpener opens the plain content of an archived segment.
 type segmentOpener func(ctx context.Context, f WALFile) (io.ReadCloser, error)
 
-// checkReach finds out from the records themselves whether recovery gets to a target time or LSN. PostgreSQL stops at
-// the first commit after the time, and at the first record that begins at the LSN or after it; when there is none,
-// PostgreSQL 13 and later end with a fatal error after all the work.
+// checkReach finds out from the records themselves whether recovery gets to its target, and where it stops: what comes
+// after that segment is left out of the plan. PostgreSQL stops at the first record that matches, so a segment with any
+// record that matches is late enough; nothing is left out without one. When there is none, PostgreSQL 13 and later end
+// with a fatal error after all the work.
 func checkReach(ctx context.Context, p *Plan, soft bool, now time.Time, open segmentOpener) error {
 	switch p.Target.Kind {
 	case ToTime:
 		return checkTime(ctx, p, soft, now, open)
 	case ToLSN:
 		return checkLSN(ctx, p, soft, open)
+	case ToXID:
+		return checkXID(ctx, p, soft, open)
+	case ToName:
+		return checkName(ctx, p, soft, open)
 	}
 	return nil
 }
@@ -46,14 +51,15 @@ func checkTime(ctx context.Context, p *Plan, soft bool, now time.Time, open segm
 	stopsAt := func(t time.Time) bool { return t.After(target) || p.Target.Exclusive && t.Equal(target) }
 	for window := 1; ; window *= 2 {
 		begin := max(0, len(p.WAL.Files)-window)
-		newest, err := newestCommit(ctx, p.WAL.Files[begin:], stopsAt, open)
+		newest, stop, err := newestCommit(ctx, p.WAL.Files[begin:], stopsAt, open)
 		if err != nil {
 			return err
 		}
 		p.WAL.Newest = newest
 		switch {
-		case !newest.IsZero() && stopsAt(newest):
-			return nil
+		case stop != nil:
+			stop.file += begin
+			return p.stopAtTime(ctx, *stop, stopsAt, open)
 		case begin > 0 && (newest.IsZero() || window < minScan):
 			continue
 		case newest.IsZero():
@@ -70,9 +76,38 @@ func checkTime(ctx context.Context, p *Plan, soft bool, now time.Time, open segm
 const reachAdvice = "Choose an earlier target, leave the target out to recover everything that is archived, or archive more WAL " +
 	"(barman switch-wal --archive) and run the command again."
 
-// newestCommit returns the newest end of a transaction in consecutive segments, or the first that stops recovery.
-func newestCommit(ctx context.Context, files []WALFile, stops func(time.Time) bool, open segmentOpener) (newest time.Time, err error) {
-	err = scan(ctx, files, open, func(_ int, r record.Record) error {
+// stopAtTime looks for an earlier segment with a commit that stops recovery than the one that is known. Commits are
+// almost in the order of their times, so halving finds the first one by reading few segments. Where they are not, the
+// clock was set back or somebody committed for long, the result is only later than need be.
+func (p *Plan) stopAtTime(ctx context.Context, known stop, stops func(time.Time) bool, open segmentOpener) error {
+	_, err := bisect(known.file, func(i int) (bool, error) {
+		_, found, err := newestCommit(ctx, p.WAL.Files[i:i+1], stops, open)
+		if found != nil {
+			known = *found
+			known.file = i
+		}
+		return found != nil, unlessCancelled(ctx, err)
+	})
+	if err == nil {
+		p.WAL.stopAt(known, p.Backup.SegmentSize)
+	}
+	return err
+}
+
+// stop is a record at which recovery stops.
+type stop struct {
+	// file is the index of the file in which the record ends.
+	file int
+	// lsn is where it begins.
+	lsn wal.LSN
+}
+
+// newestCommit returns the newest end of a transaction in consecutive segments, or the first that stops recovery and its
+// place.
+func newestCommit(
+	ctx context.Context, files []WALFile, stops func(time.Time) bool, open segmentOpener,
+) (newest time.Time, found *stop, err error) {
+	err = scan(ctx, files, open, func(i int, r record.Record) error {
 		if r.Kind != record.Commit && r.Kind != record.Abort {
 			return nil
 		}
@@ -80,11 +115,12 @@ func newestCommit(ctx context.Context, files []WALFile, stops func(time.Time) bo
 			newest = r.Time
 		}
 		if stops(r.Time) {
+			found = &stop{file: i, lsn: r.LSN}
 			return errFound
 		}
 		return nil
 	})
-	return newest, err
+	return newest, found, err
 }
 
 func checkLSN(ctx context.Context, p *Plan, soft bool, open segmentOpener) error {
@@ -96,25 +132,57 @@ func checkLSN(ctx context.Context, p *Plan, soft bool, open segmentOpener) error
 			begin = i
 		}
 	}
-	found := -1
-	err := scan(ctx, p.WAL.Files[begin:], open, func(i int, r record.Record) error {
-		if r.LSN >= p.Target.LSN {
-			found = i
-			return errFound
-		}
-		return nil
-	})
+	found, err := firstRecord(ctx, p.WAL.Files, begin, open, func(r record.Record) bool { return r.LSN >= p.Target.LSN })
 	if err != nil {
 		return err
 	}
-	if found < 0 {
+	if found == nil {
 		p.unreachable(soft, fmt.Sprintf("The target LSN %s cannot be reached: no record at or after it is archived, and the archive leads only to %s",
 			p.Target.LSN, p.WAL.Available), reachAdvice)
 		return nil
 	}
-	// Whatever comes after the record at which recovery stops is not needed.
-	p.WAL.Files = p.WAL.Files[:begin+found+1]
+	p.WAL.stopAt(*found, size)
 	return nil
+}
+
+// firstRecord finds the first record that matches in the files from an index on; nil when there is none.
+func firstRecord(
+	ctx context.Context, files []WALFile, from int, open segmentOpener, matches func(record.Record) bool,
+) (found *stop, err error) {
+	err = scan(ctx, files[from:], open, func(i int, r record.Record) error {
+		if !matches(r) {
+			return nil
+		}
+		found = &stop{file: from + i, lsn: r.LSN}
+		return errFound
+	})
+	return found, err
+}
+
+// bisect returns the first index below high for which holds is true, or high, provided that it is true from some index
+// on. Where it is not, the result is some index for which it is true, or high.
+func bisect(high int, holds func(i int) (bool, error)) (int, error) {
+	for low := 0; low < high; {
+		middle := low + (high-low)/2
+		found, err := holds(middle)
+		switch {
+		case err != nil:
+			return 0, err
+		case found:
+			high = middle
+		default:
+			low = middle + 1
+		}
+	}
+	return high, nil
+}
+
+// unlessCancelled forgets an error of reading a segment that may not even be needed; if it is, its copy will fail.
+func unlessCancelled(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return nil
+	}
+	return err
 }
 
 // scan reads the records of consecutive segments; i is the index of the file in which a record ends. It ends without

@@ -21,7 +21,7 @@ import (
 // TestRestoredServerHasTheRowsOfItsTarget backs a server up in both layouts while rows are committed, restores it to
 // every kind of target with the real plugins, starts PostgreSQL on the result and compares the rows with the ledger.
 func TestRestoredServerHasTheRowsOfItsTarget(t *testing.T) {
-	s := newSite(t, lab.ClusterOptions{})
+	s := newSite(t, lab.ClusterOptions{WALSegmentSizeMB: 1})
 	ledger := s.cluster.StartLedger(t, lab.LedgerOptions{Writers: 2, Tablespace: "hot"})
 	more := func(n int) {
 		t.Helper()
@@ -33,6 +33,8 @@ func TestRestoredServerHasTheRowsOfItsTarget(t *testing.T) {
 	s.backup(t, "20260110T100000", false)
 	backup := s.backup(t, "20260110T110000", true)
 	more(30)
+	commits := ledger.Commits()
+	middle := commits[len(commits)-10]
 	moment := time.Now()
 	more(10)
 	// The writers are between two commits here and there, but never all at a point; the ledger knows what is
@@ -40,14 +42,17 @@ func TestRestoredServerHasTheRowsOfItsTarget(t *testing.T) {
 	point := mustLSN(t, s.cluster.MustSQL(t, "SELECT pg_create_restore_point('before the accident')"))
 	more(10)
 	position := mustLSN(t, s.cluster.MustSQL(t, "SELECT pg_current_wal_insert_lsn()"))
+	const later = 12 // segments that only the end needs
+	for range later {
+		more(1)
+		s.cluster.MustSQL(t, "SELECT pg_switch_wal()")
+	}
 	more(10)
 	if err := ledger.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	s.archiveAll(t)
 	s.compressWAL(t)
-	commits := ledger.Commits()
-	middle := commits[len(commits)-10]
 
 	for _, tc := range []struct {
 		name    string
@@ -129,6 +134,9 @@ func TestRestoredServerHasTheRowsOfItsTarget(t *testing.T) {
 			if tc.check != nil {
 				tc.check(t, o.Destination)
 			}
+			if all := complete(t, s, result.Plan.Backup); tc.name != "end" && len(result.Plan.WAL.Files) > all-later+1 {
+				t.Errorf("%d of %d segments were copied, although the last %d come after the target", len(result.Plan.WAL.Files), all, later)
+			}
 			give(t, dir)
 			restored := lab.OpenCluster(t, o.Destination, lab.ClusterOptions{})
 			if err := restored.WaitSQL(t.Context(), "SELECT pg_is_in_recovery()", "f"); err != nil {
@@ -148,6 +156,21 @@ func TestRestoredServerHasTheRowsOfItsTarget(t *testing.T) {
 	t.Run("interrupted restore", func(t *testing.T) { testInterrupted(t, s, ledger) })
 }
 
+// complete counts the archived segments from the oldest backup on.
+func complete(t *testing.T, s *site, b *catalog.BackupInfo) (n int) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.layout.WALs, "*", strings.Repeat("?", 24)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if filepath.Base(file) >= b.BeginWAL.String() {
+			n++
+		}
+	}
+	return n
+}
+
 func testRefusals(t *testing.T, s *site, backup *catalog.BackupInfo) {
 	r, _, h := newRestorer(t, s.layout)
 	for _, tc := range []struct {
@@ -160,6 +183,9 @@ func testRefusals(t *testing.T, s *site, backup *catalog.BackupInfo) {
 		{"time in the future", Options{TargetTime: r.Now().Add(time.Hour).UTC().Format(time.RFC3339)}, "is in the future"},
 		{"lsn before backup", Options{TargetLSN: backup.BeginLSN.String()}, "before the end of the backup"},
 		{"lsn after last WAL", Options{TargetLSN: "7/0"}, "cannot be reached: the archive does not have WAL files 0000000100"},
+		{"name that does not exist", Options{TargetName: "before the Accident"}, "The restore point 'before the Accident' cannot be reached"},
+		{"transaction that has not ended", Options{TargetXID: "1000000"}, "The target transaction 1000000 cannot be reached"},
+		{"transaction before the backup", Options{TargetXID: "3"}, "The target transaction 3 cannot be reached"},
 		{"unknown timeline", Options{TargetTimeline: "9"}, "no file 00000009.history"},
 		{"unknown backup", Options{Backup: "20200101T000000"}, "Unknown backup '20200101T000000' for server 'main'"},
 	} {

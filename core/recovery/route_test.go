@@ -228,7 +228,9 @@ func TestWALRangeIsWhatTheTargetNeeds(t *testing.T) {
 				t.Errorf("available up to %s, want %s", w.Available, tc.available)
 			}
 			p := &Plan{Backup: b, Target: target, WAL: w}
-			w.problems(p, tc.getWAL)
+			if w.problems(p, tc.getWAL); len(p.Problems) == 0 {
+				w.shortfall(p)
+			}
 			checkTexts(t, "problem", p.Problems, tc.refuse)
 			checkTexts(t, "warning", p.Warnings, tc.warn)
 		})

@@ -1,14 +1,10 @@
 package recovery
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/barman-go/barman/core/catalog"
 )
@@ -63,88 +59,26 @@ func (p *Plan) checkStagingFound(place Place) {
 	}
 }
 
-// staging is a private directory in the work area, with the layout of a backup in the catalog: data, and one directory for
-// each tablespace. It is locked while it is in use.
-type staging struct {
-	dir  string
-	lock *os.File
-}
+// staging is a directory in the work area with the layout of a backup in the catalog: data, and one directory for each
+// tablespace.
+type staging struct{ *workDir }
 
-const (
-	// stagingName is followed by the process id, as in Barman, and something random.
-	stagingName = "barman-decompress"
-	stagingLock = ".lock"
-)
+// stagingName begins the names of staging directories, as in Barman.
+const stagingName = "barman-decompress"
 
-// newStaging makes a staging directory below path, and removes those that killed restores have left there.
-func newStaging(path string) (_ *staging, err error) {
+// newStaging makes a staging directory below path.
+func newStaging(path string) (*staging, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, err
 	}
-	sweepStaging(path)
-	// Private, because /tmp belongs to everybody. It gets the name that is swept only once it is locked.
-	dir, err := os.MkdirTemp(path, ".barman-")
+	dir, err := newWorkDir(path, stagingName)
 	if err != nil {
 		return nil, err
 	}
-	s := &staging{dir: dir}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.remove())
-		}
-	}()
-	if s.lock, err = os.OpenFile(filepath.Join(dir, stagingLock), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, fmt.Errorf("lock %s: %w", s.lock.Name(), err)
-	}
-	if err := os.Mkdir(s.data(), 0o700); err != nil {
-		return nil, err
-	}
-	name := filepath.Join(path, stagingName+strconv.Itoa(os.Getpid())+strings.TrimPrefix(filepath.Base(dir), ".barman"))
-	if err := os.Rename(dir, name); err != nil {
-		return nil, err
-	}
-	s.dir = name
-	return s, nil
+	return &staging{dir}, nil
 }
-
-func (s *staging) data() string { return filepath.Join(s.dir, "data") }
 
 // tablespace is the directory of a tablespace.
 func (s *staging) tablespace(oid uint32) string {
 	return filepath.Join(s.dir, strconv.FormatUint(uint64(oid), 10))
-}
-
-// remove removes everything.
-func (s *staging) remove() error {
-	err := os.RemoveAll(s.dir)
-	if s.lock != nil {
-		err = errors.Join(err, s.lock.Close())
-	}
-	return err
-}
-
-// sweepStaging removes what restores of this user that were killed have left: theirs nobody holds the lock of. Whatever
-// cannot be removed is left alone.
-func sweepStaging(path string) {
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		if !e.IsDir() || !strings.HasPrefix(e.Name(), stagingName) {
-			continue
-		}
-		dir := filepath.Join(path, e.Name())
-		lock, err := os.OpenFile(filepath.Join(dir, stagingLock), os.O_RDWR|unix.O_NOFOLLOW, 0)
-		if err != nil {
-			continue
-		}
-		if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-			_ = os.RemoveAll(dir)
-		}
-		_ = lock.Close()
-	}
 }

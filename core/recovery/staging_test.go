@@ -20,7 +20,7 @@ func TestStagingIsRemovedAndWhatAKilledRestoreLeftToo(t *testing.T) {
 	}
 	abandon := func(name string) string {
 		dir := filepath.Join(path, name)
-		if err := errors.Join(os.MkdirAll(filepath.Join(dir, "data"), 0o700), os.WriteFile(filepath.Join(dir, stagingLock), nil, 0o600)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Join(dir, "data"), 0o700), os.WriteFile(filepath.Join(dir, workLock), nil, 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		return dir

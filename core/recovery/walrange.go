@@ -89,14 +89,7 @@ func (a *Archived) end(path wal.Path, size wal.SegmentSize) wal.LSN {
 // problems says which WAL is missing for the target. With get-wal the files may still arrive, so these are warnings.
 func (w *WALRange) problems(p *Plan, getWAL bool) {
 	size := p.Backup.SegmentSize
-	var needed, beyond []wal.Segment
-	for _, s := range w.Missing {
-		if s.StartLSN(size) < w.Required {
-			needed = append(needed, s)
-		} else {
-			beyond = append(beyond, s)
-		}
-	}
+	needed, _ := w.missing(size)
 	switch {
 	case len(needed) > 0 && getWAL:
 		p.warn("The archive does not have %s, which recovery will ask for.", segmentList(needed, size))
@@ -108,9 +101,39 @@ func (w *WALRange) problems(p *Plan, getWAL bool) {
 			p.Target.LSN, segmentList(needed, size), w.Available),
 			"Choose a target up to there, or archive what is missing and run the command again.")
 	}
-	if len(beyond) > 0 && p.Target.Kind != ToLSN {
+}
+
+// shortfall says which WAL is missing beyond what the target is known to need.
+func (w *WALRange) shortfall(p *Plan) {
+	size := p.Backup.SegmentSize
+	if _, beyond := w.missing(size); len(beyond) > 0 && p.Target.Kind != ToLSN {
 		p.warn("The archive does not have %s: recovery can only go up to %s.", segmentList(beyond, size), w.Available)
 	}
+}
+
+// missing tells the segments that are missing and needed from those that are only missing.
+func (w *WALRange) missing(size wal.SegmentSize) (needed, beyond []wal.Segment) {
+	for _, s := range w.Missing {
+		if s.StartLSN(size) < w.Required {
+			needed = append(needed, s)
+		} else {
+			beyond = append(beyond, s)
+		}
+	}
+	return needed, beyond
+}
+
+// stopAt leaves out the files after the one in which recovery stops. The backup's own WAL stays in any case.
+func (w *WALRange) stopAt(s stop, size wal.SegmentSize) {
+	for last := s.file; last < len(w.Files); last++ {
+		name, err := wal.ParseSegment(w.Files[last].Name)
+		if err == nil && name.EndLSN(size) >= w.Required {
+			w.Files = w.Files[:last+1]
+			break
+		}
+	}
+	// The record was found before the first gap.
+	w.Required, w.Missing = max(w.Required, s.lsn), nil
 }
 
 // segmentList names segments; neighbours become a range.

@@ -31,6 +31,8 @@ type Record struct {
 	Kind Kind
 	// XID is the transaction that wrote it, 0 for none. Of a prepared transaction's end it is not the one that ended.
 	XID uint32
+	// Prepared tells that a Commit or Abort ends a prepared transaction.
+	Prepared bool
 	// Time is set for Commit, Abort and RestorePoint, in UTC, to the microsecond.
 	Time time.Time
 	// Name is that of a RestorePoint.
@@ -92,7 +94,8 @@ func decode(lsn wal.LSN, rec []byte, order binary.ByteOrder) Record {
 			r.Name = string(name)
 		}
 	case manager == rmXact:
-		switch info & xactMask {
+		operation := info & xactMask
+		switch operation {
 		case xactCommit, xactCommitPrepared:
 			r.Kind = Commit
 		case xactAbort, xactAbortPrepared:
@@ -100,6 +103,7 @@ func decode(lsn wal.LSN, rec []byte, order binary.ByteOrder) Record {
 		default:
 			return r
 		}
+		r.Prepared = operation == xactCommitPrepared || operation == xactAbortPrepared
 		data := mainData(rec, order)
 		if len(data) < 8 {
 			r.Kind = Other
