@@ -128,29 +128,32 @@ func (s *backedUp) createRelations(t *testing.T) {
 // barmans are ours and Debian's with a method. Full ones have no earlier backup; the others build upon the one of the round before.
 func (s *backedUp) barmans(t *testing.T, method string, full bool) []contender {
 	t.Helper()
-	conninfo, ssh := s.cluster.Conninfo("", ""), strings.Join(s.sshd.Command(s.owner, s.owner), " ")
-	reuse := "link"
-	if full || method == "postgres" {
+	conninfo, reuse := s.cluster.Conninfo("", ""), "link"
+	if full {
 		reuse = "off"
+	}
+	// An option that only one method has, in both syntaxes.
+	hcl, ini := "", ""
+	option := func(name, value string) { hcl += fmt.Sprintf(" %s = %q\n", name, value); ini += name + " = " + value + "\n" }
+	if method == "rsync" {
+		option("ssh_command", strings.Join(s.sshd.Command(s.owner, s.owner), " "))
+	}
+	if method == "postgres" {
+		option("streaming_conninfo", conninfo)
+	} else {
+		option("reuse_backup", reuse)
 	}
 	ours := s.home(t, "ours-"+method)
 	config := s.write(t, "ours-"+method+"-backup.hcl", fmt.Sprintf("barman {\n barman_home = %q\n barman_user = %q\n}\nserver \"main\" {\n conninfo = %q\n"+
-		" streaming_conninfo = %[3]q\n ssh_command = %q\n backup_method = %q\n backup_options = \"concurrent_backup\"\n archiver = true\n parallel_jobs = 2\n"+
-		" immediate_checkpoint = true\n reuse_backup = %q\n}\n", ours, s.owner.Name, conninfo, ssh, method, reuse))
-	contenders := []contender{s.barman1("barman "+method+" (this)", ours, full, []string{filepath.Join(s.build.Bin, "barman"), "-c", config})}
+		" backup_method = %q\n backup_options = \"concurrent_backup\"\n archiver = true\n parallel_jobs = 2\n immediate_checkpoint = true\n%s}\n",
+		ours, s.owner.Name, conninfo, method, hcl))
+	contenders := []contender{s.backingUp("barman "+method+" (this)", ours, full, []string{filepath.Join(s.build.Bin, "barman"), "-c", config})}
 	if installed("barman") {
 		theirs := s.home(t, "debian-"+method)
-		ini := fmt.Sprintf("[barman]\nbarman_home = %s\nbarman_user = %s\nlog_file = %s/log\n\n[main]\ndescription = bench\nconninfo = %s\nstreaming_conninfo = %[4]s\n"+
-			"backup_method = %s\nbackup_options = concurrent_backup\narchiver = on\nparallel_jobs = 2\nimmediate_checkpoint = true\npath_prefix = %s\n",
-			theirs, s.owner.Name, s.dir, conninfo, method, s.cluster.Bin)
-		if method == "rsync" {
-			ini += "ssh_command = " + ssh + "\n"
-		}
-		if method != "postgres" {
-			ini += "reuse_backup = " + reuse + "\n"
-		}
-		config := s.write(t, "debian-"+method+"-backup.conf", ini)
-		contenders = append(contenders, s.barman1("barman "+method+" (Debian)", theirs, full, []string{"barman", "-c", config}))
+		config := s.write(t, "debian-"+method+"-backup.conf", fmt.Sprintf("[barman]\nbarman_home = %s\nbarman_user = %s\nlog_file = %s/log\n\n[main]\n"+
+			"description = bench\nconninfo = %s\nbackup_method = %s\nbackup_options = concurrent_backup\narchiver = on\nparallel_jobs = 2\n"+
+			"immediate_checkpoint = true\npath_prefix = %s\n%s", theirs, s.owner.Name, theirs, conninfo, method, s.cluster.Bin, ini))
+		contenders = append(contenders, s.backingUp("barman "+method+" (Debian)", theirs, full, []string{"barman", "-c", config}))
 	}
 	return contenders
 }
@@ -164,7 +167,7 @@ func (s *backedUp) home(t *testing.T, name string) string {
 	return filepath.Join(s.dir, name)
 }
 
-func (s *backedUp) barman1(name, home string, full bool, barman []string) contender {
+func (s *backedUp) backingUp(name, home string, full bool, barman []string) contender {
 	main := filepath.Join(home, "main")
 	first := true
 	return contender{
