@@ -34,9 +34,11 @@ type app struct {
 	// warnings about servers that were not used yet.
 	warnings config.Diagnostics
 
-	out  *report.Writer
-	log  hclog.Logger
-	host *pluginhost.Host
+	out *report.Writer
+	log hclog.Logger
+	// logFile is where log writes, if that is a file.
+	logFile *logFile
+	host    *pluginhost.Host
 	// closers end what was opened, in reverse order.
 	closers []func()
 }
@@ -62,7 +64,11 @@ func (a *app) start(cmd *cobra.Command, _ []string) error {
 		a.out = a.writer()
 		return nil
 	}
-	return a.configure()
+	if err := a.configure(); err != nil {
+		return err
+	}
+	a.watchHangup(cmd)
+	return nil
 }
 
 // isBuiltin tells cobra's own commands: help and completion.

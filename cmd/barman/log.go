@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -21,14 +22,14 @@ func (a *app) openLog() error {
 	var problem error
 	switch path := a.cfg.Global.LogFile; {
 	case path != "":
-		f, err := openLogFile(path)
-		if err != nil {
+		a.logFile = &logFile{path: path}
+		if err := a.logFile.reopen(); err != nil {
 			problem = fmt.Errorf("cannot open the log file: %w; messages go to standard error", err)
-			w = a.stderr
+			a.logFile, w = nil, a.stderr
 			break
 		}
-		a.closers = append(a.closers, func() { _ = f.Close() })
-		w = f
+		a.closers = append(a.closers, a.logFile.close)
+		w = a.logFile
 	case a.flags.debug || a.flags.logLevel != "":
 		w = a.stderr
 	default:
@@ -39,13 +40,42 @@ func (a *app) openLog() error {
 	return problem
 }
 
-// openLogFile opens for appending, so that several processes can write whole lines to one file. It is opened anew by every
-// process, which is what makes rotation by renaming work.
-func openLogFile(path string) (*os.File, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, err
+// logFile is a file that several processes append whole lines to. Every process opens it anew, and those that live on do so at SIGHUP,
+// which is what makes rotation by renaming work. Its methods may be called from several goroutines.
+type logFile struct {
+	path string
+	mu   sync.Mutex
+	file *os.File
+}
+
+// reopen goes on with the file that has the name now, and makes one if there is none. On error the file in use stays.
+func (l *logFile) reopen() error {
+	if err := os.MkdirAll(filepath.Dir(l.path), 0o755); err != nil {
+		return err
 	}
-	return os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+	file, err := os.OpenFile(l.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil {
+		_ = l.file.Close()
+	}
+	l.file = file
+	return nil
+}
+
+func (l *logFile) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.file.Write(line)
+}
+
+func (l *logFile) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_ = l.file.Close()
 }
 
 func logLevel(name string) hclog.Level {

@@ -55,6 +55,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if errors.As(err, new(usageError)) {
 		return failUsage(stderr, cmd, err)
 	}
+	if cmdCtx := cmd.Context(); cmdCtx != nil {
+		ctx = cmdCtx
+	}
 	return a.finish(ctx, err)
 }
 

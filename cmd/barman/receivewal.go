@@ -27,6 +27,8 @@ It needs streaming_archiver = on; cron keeps one running for every such server. 
 With PostgreSQL's synchronous_standby_names = 'barman_receive_wal' (the option streaming_archiver_name) a commit is
 acknowledged when its WAL is on the disk of this host.
 
+SIGHUP makes it open its log file again, after the old one was renamed.
+
 On a passive server: copy every second what the primary node is receiving and has not archived yet, so that a site that is lost
 costs seconds and not a segment. cron keeps that running while the primary has streaming_archiver = on.`,
 		Example: `  barman receive-wal main                  # until Ctrl-C
@@ -34,7 +36,8 @@ costs seconds and not a segment. cron keeps that running while the primary has s
   barman receive-wal --stop main
   barman receive-wal --reset main          # go on where the server has WAL, after a gap
   barman receive-wal --drop-slot main`,
-		Args: usage(cobra.ExactArgs(1)),
+		Args:        usage(cobra.ExactArgs(1)),
+		Annotations: map[string]string{onHangup: reopenLog},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.stop && f.reset {
 				a.out.Error("--stop and --reset options are not compatible")

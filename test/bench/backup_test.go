@@ -134,7 +134,10 @@ func (s *backedUp) barmans(t *testing.T, method string, full bool) []contender {
 	}
 	// An option that only one method has, in both syntaxes.
 	hcl, ini := "", ""
-	option := func(name, value string) { hcl += fmt.Sprintf(" %s = %q\n", name, value); ini += name + " = " + value + "\n" }
+	option := func(name, value string) {
+		hcl += fmt.Sprintf(" %s = %q\n", name, value)
+		ini += name + " = " + value + "\n"
+	}
 	if method == "rsync" {
 		option("ssh_command", strings.Join(s.sshd.Command(s.owner, s.owner), " "))
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -120,16 +121,21 @@ func treeSizeSoFar(dir string) (total int64, err error) {
 	return total, err
 }
 
-// TestInterruptedBackup presses Ctrl-C, or stops the service, in the middle of a backup: it ends at once, is FAILED, and leaves the server.
+// TestInterruptedBackup closes the terminal, or stops the service, in the middle of a backup: it ends at once, is FAILED, and leaves the
+// server. TestFaultStorm presses Ctrl-C.
 func TestInterruptedBackup(t *testing.T) {
 	host, primary := small(t, nil)
 	if err := primary.InitPgbench(t.Context(), 2, ""); err != nil {
 		t.Fatal(err)
 	}
+	hangup := syscall.SIGHUP
+	if signal.Ignored(hangup) {
+		hangup = syscall.SIGINT // somebody has started the tests with nohup
+	}
 	for _, c := range []struct {
 		method string
 		signal os.Signal
-	}{{"local-rsync", os.Interrupt}, {"postgres", syscall.SIGTERM}} {
+	}{{"local-rsync", hangup}, {"postgres", syscall.SIGTERM}} {
 		t.Run(c.method, func(t *testing.T) {
 			host.Configure(t, backuphost.Server("main", localServer(primary, map[string]any{
 				"backup_method": c.method, "streaming_conninfo": primary.Conninfo("", ""),

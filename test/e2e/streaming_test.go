@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"context"
+	"errors"
+	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -147,6 +150,8 @@ func TestCronKeepsAReceiverAlive(t *testing.T) {
 		t.Errorf("cron starts a second receiver:\n%s", out)
 	}
 
+	checkLogRotation(t, host, second.PID)
+
 	// A server that is gone is not OK either, although the process lives.
 	if err := primary.Stop(lab.Fast); err != nil {
 		t.Fatal(err)
@@ -164,4 +169,26 @@ func TestCronKeepsAReceiverAlive(t *testing.T) {
 	host.Must(t, "cron")
 	waitBeat(t, host, func(b receive.Heartbeat) bool { return b.PID == second.PID && b.Phase == receive.Stopped })
 	host.Refused(t, 1, []string{"streaming_archiver option set to 'off'"}, "receive-wal", "main")
+}
+
+// checkLogRotation renames the log of a receiver, and tells it so.
+func checkLogRotation(t *testing.T, host *backuphost.Host, pid int) {
+	t.Helper()
+	if signal.Ignored(syscall.SIGHUP) {
+		return // somebody has started the tests with nohup
+	}
+	if err := errors.Join(os.Rename(host.LogFile(), host.LogFile()+".1"), syscall.Kill(pid, syscall.SIGHUP)); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(host.LogFile()); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the receiver does not open its log again")
+		}
+	}
+	if beat := waitStreaming(t, host); beat.PID != pid {
+		t.Errorf("SIGHUP has ended process %d: %+v", pid, beat)
+	}
 }
