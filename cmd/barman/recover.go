@@ -15,6 +15,7 @@ import (
 
 	"github.com/barman-go/barman/core/hook"
 	"github.com/barman-go/barman/core/recovery"
+	"github.com/barman-go/barman/core/report"
 	sdkhook "github.com/barman-go/barman/sdk/hook"
 	"github.com/barman-go/barman/sdk/transfer"
 )
@@ -25,7 +26,7 @@ type recoverFlags struct {
 	getWAL, noGetWAL            bool
 	delta, noDelta              bool
 	compress, noCompress        bool
-	noRetry                     bool
+	noRetry, plan               bool
 	jobs, size, period, bwlimit int
 	retryTimes, retrySleep      int
 	stagingLocation             string
@@ -41,8 +42,10 @@ func newRecoverCommand(a *app) *cobra.Command {
 is started. BACKUP_ID may be "auto": the best backup for the target.
 
 Everything that can be known is checked before a byte is copied: whether the target can be reached, whether all WAL
-is there, whether the destination is empty, writable and large enough.`,
+is there, whether the destination is empty, writable and large enough. With --plan that is all: the same checks are made,
+what would be done is printed, and the exit code is 1 when the restore could not start.`,
 		Example: `  barman recover main latest /var/lib/postgresql/15/main
+  barman recover --plan --target-time '2026-01-10 10:00:00+00' main auto /srv/pg
   barman recover --target-time '2026-01-10 10:00:00+00' main auto /srv/pg
   barman recover --target-name before_release --target-action promote main latest /srv/pg
   barman recover --remote-ssh-command 'ssh postgres@db2' --tablespace hot:/fast/hot main latest /srv/pg`,
@@ -59,6 +62,9 @@ is there, whether the destination is empty, writable and large enough.`,
 			if err != nil {
 				return err
 			}
+			if f.plan {
+				return s.planRecovery(cmd.Context(), o)
+			}
 			return s.recover(cmd.Context(), o)
 		},
 	}
@@ -68,6 +74,7 @@ is there, whether the destination is empty, writable and large enough.`,
 }
 
 func (f *recoverFlags) register(fl *pflag.FlagSet) {
+	fl.BoolVar(&f.plan, "plan", false, "make all checks and print what would be done; restore nothing")
 	fl.StringVar(&f.TargetTime, "target-time", "", "recover up to `TIME`, as in \"2026-01-10 10:00:00+00\"")
 	fl.StringVar(&f.TargetXID, "target-xid", "", "recover up to transaction `XID`")
 	fl.StringVar(&f.TargetLSN, "target-lsn", "", "recover up to `LSN`")
@@ -152,15 +159,10 @@ func (f *recoverFlags) options(cmd *cobra.Command, s *server, id, destination st
 	return o, err
 }
 
-func (s *server) recover(ctx context.Context, o recovery.Options) error {
-	hooks, err := s.hooks()
-	if err != nil {
-		return err
-	}
-	bar := s.out.Progress("recover " + s.Name)
-	defer bar.Done()
+// restorer restores backups of the server; whoever restores adds hooks and a reporter of progress.
+func (s *server) restorer(o recovery.Options) *recovery.Restorer {
 	r := &recovery.Restorer{
-		Server: s.Name, Catalog: s.catalog, LockDir: s.LockDirectory, WAL: s.codecs(), Hooks: recoveryHooks{hooks}, Client: s.walClient(o),
+		Server: s.Name, Catalog: s.catalog, LockDir: s.LockDirectory, WAL: s.codecs(), Client: s.walClient(o),
 		OpenCopier: func(ctx context.Context, remote bool) (recovery.Copier, error) {
 			method := "local-rsync"
 			if remote {
@@ -169,11 +171,36 @@ func (s *server) recover(ctx context.Context, o recovery.Options) error {
 			return s.plugins().Transfer(ctx, method, s.use("transfer", method, nil))
 		},
 		PathPrefix: append(slices.Clone(s.PathPrefix), s.cfg.Global.PathPrefix...),
-		Out:        s.out, Progress: bar, Log: s.log, Now: now, Zone: time.Local,
+		Out:        s.out, Log: s.log, Now: now, Zone: time.Local,
 	}
 	if !s.Passive() {
 		r.Archive = func(ctx context.Context) error { return backupWAL{s: s}.Archive(ctx) }
 	}
+	return r
+}
+
+// planRecovery prints what a restore would do. What is wrong with it is part of the plan.
+func (s *server) planRecovery(ctx context.Context, o recovery.Options) error {
+	plan, err := s.restorer(o).Plan(ctx, o)
+	if plan == nil {
+		return err
+	}
+	s.out.Result(plan)
+	if err != nil {
+		s.out.SetExit(report.ExitError)
+	}
+	return nil
+}
+
+func (s *server) recover(ctx context.Context, o recovery.Options) error {
+	hooks, err := s.hooks()
+	if err != nil {
+		return err
+	}
+	bar := s.out.Progress("recover " + s.Name)
+	defer bar.Done()
+	r := s.restorer(o)
+	r.Hooks, r.Progress = recoveryHooks{hooks}, bar
 	result, err := r.Run(ctx, o)
 	bar.Done()
 	if result == nil {

@@ -1,7 +1,6 @@
 package recovery
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -137,26 +136,6 @@ func (p *Plan) checkArchive(path string, size int64) error {
 		if b != 0 {
 			return errors.New("the file is cut short: the end of the archive is missing")
 		}
-	}
-	return nil
-}
-
-// checkTools finds out whether the archives can be unpacked where they are to be unpacked.
-func (r *Restorer) checkTools(ctx context.Context, o *Options, p *Plan) error {
-	switch p.Way {
-	case UnpackHere, UnpackStaged:
-		if p.format.codec == "" {
-			return nil
-		}
-		if err := r.WAL.CanDecode(ctx, p.format.codec); err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			p.refuse(fmt.Sprintf("Backup %s is compressed with %s, which nothing on this host can decode: %v",
-				p.Backup.ID, p.Backup.Compression, err), "Install the compress plugin; barman plugin list shows where it is looked for.")
-		}
-	case UnpackThere:
-		return r.checkRemoteTools(ctx, o, p)
 	}
 	return nil
 }

@@ -103,11 +103,16 @@ func (r *restore) filesIn(dir string) []string {
 	if r.plan.Way == UnpackHere {
 		tree = r.plan.Destination
 	}
-	entries, err := os.ReadDir(filepath.Join(tree, dir))
+	return filesIn(filepath.Join(tree, dir))
+}
+
+// filesIn lists a directory; none when it cannot be read.
+func filesIn(dir string) []string {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil
 	}
-	var names []string
+	names := make([]string, 0, len(entries))
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
@@ -118,24 +123,31 @@ func (r *restore) filesIn(dir string) []string {
 func (r *restore) includes(lines []Setting) []string {
 	var files []string
 	for _, line := range lines {
-		name := unquote(line.Value)
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(filepath.Dir(line.File), name)
-		} else if rel, err := filepath.Rel(r.plan.Backup.PGData, name); err == nil {
-			// The same file of the original data directory; the path itself is in the warnings.
-			name = rel
-		}
-		if !filepath.IsLocal(name) {
-			continue
-		}
-		if line.Key != "include_dir" {
-			files = append(files, name)
-			continue
-		}
-		for _, file := range r.filesIn(name) {
-			if strings.HasSuffix(file, ".conf") && !strings.HasPrefix(file, ".") {
-				files = append(files, filepath.Join(name, file))
-			}
+		files = append(files, includedFiles(line, r.plan.Backup.PGData, r.filesIn)...)
+	}
+	return files
+}
+
+// includedFiles are those that an include line names, relative to the data directory; pgdata is where that was, list lists a
+// directory of it.
+func includedFiles(line Setting, pgdata string, list func(dir string) []string) []string {
+	name := unquote(line.Value)
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(filepath.Dir(line.File), name)
+	} else if rel, err := filepath.Rel(pgdata, name); err == nil {
+		// The same file of the original data directory; the path itself is in the warnings.
+		name = rel
+	}
+	switch {
+	case !filepath.IsLocal(name):
+		return nil
+	case line.Key != "include_dir":
+		return []string{name}
+	}
+	var files []string
+	for _, file := range list(name) {
+		if strings.HasSuffix(file, ".conf") && !strings.HasPrefix(file, ".") {
+			files = append(files, filepath.Join(name, file))
 		}
 	}
 	return files

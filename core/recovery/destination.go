@@ -38,6 +38,8 @@ type Found struct {
 	Started bool
 	// Info is the backup.info of an earlier restore, for a delta restore.
 	Info []byte
+	// Version is the content of PG_VERSION, such as 15; empty when there is no data directory.
+	Version string
 }
 
 // Marker is the content of IncompleteFile.
@@ -117,7 +119,9 @@ func look(ctx context.Context, c Copier, remote []string, p *Plan) (*Found, erro
 		return nil, err
 	}
 	f.Postmaster = postmaster(string(pid), len(remote) == 0)
-	return f, nil
+	version, err := readOptional(ctx, c, remote, filepath.Join(p.Destination, "PG_VERSION"))
+	f.Version = strings.TrimSpace(string(version))
+	return f, err
 }
 
 func readOptional(ctx context.Context, c Copier, remote []string, path string) ([]byte, error) {
@@ -181,6 +185,10 @@ func (p *Plan) checkDestinationFound(f *Found) {
 		case place.HasEntries && !p.mayHaveContent(dir, f):
 			p.refuse(notEmpty(i, dir, p), f.remains())
 		}
+	}
+	if wanted := versionText(p.Backup.Version); f.Version != "" && f.Version != wanted {
+		p.refuse(fmt.Sprintf("The destination '%s' holds a cluster of PostgreSQL %s, and the backup is of PostgreSQL %s",
+			p.Destination, f.Version, wanted), "Choose a different location.")
 	}
 	switch {
 	case p.Resumed && f.Started && !p.Delta:

@@ -4,7 +4,7 @@
 //	Options ─▶ Plan ─▶ Run
 //	           │       hooks ▸ base ▸ tablespace links ▸ WAL ▸ recovery settings ▸ dangerous settings ▸ fsync ▸ pg_control ▸ hooks
 //	           │               └ files are copied, tar archives unpacked: here, in a work area, or by tar on the other host
-//	           └ which backup, which timelines, which WAL files, is the target reachable, does the destination fit
+//	           └ which backup, which timelines, which WAL files, is the target reachable, does the destination fit, are the tools there
 //
 // A Plan is a value. It is computed from facts that were gathered before (Archived, Found), so that every decision
 // can be tested without a disk, and nothing is written while it has a Problem:

@@ -45,6 +45,23 @@ type Plan struct {
 	Horizon time.Time
 	// Resumed tells that an interrupted restore of the same backup is taken up again.
 	Resumed bool
+	// Found is what was found at the destination; nil when nobody could look.
+	Found *Found
+
+	// Clocks are the zones in which people may have meant a time.
+	Clocks []Clock
+	// Tools are the programs that the restore uses. Owner is who will own the restored files, and Installed are the versions of
+	// PostgreSQL where they go; both are empty when unknown.
+	Tools     []Tool
+	Owner     string
+	Installed []string
+	// Port is that of the restored configuration, 0 when it is not known; PortInUse tells that something listens there now.
+	Port      int
+	PortInUse bool
+	// Estimate is how long the copy may take. Only Restorer.Plan fills it, and WAL.Newest whatever the target.
+	Estimate Estimate
+	// reachable are the files of the archive that recovery could read, whatever the target needs.
+	reachable []WALFile
 
 	Warnings []string
 	// Problems are the reasons not to start. A plan that has any is not run.

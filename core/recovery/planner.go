@@ -11,18 +11,25 @@ import (
 
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/wal"
-	"github.com/barman-go/barman/sdk/toolexec"
 )
 
-// Plan decides what a restore would do, and writes nothing but temporary files of its own. The error is a *PlanError
-// when the restore cannot work; the plan is then returned, too, unless the request as such was wrong. Other errors
-// come from the catalog, the archive or the connection.
+// Plan decides what a restore would do, as Run does first: what waits to be archived is archived, the destination is only looked
+// at, and no hook runs. The error is a *PlanError when the restore cannot work; the plan is then returned, too, unless the request
+// as such was wrong. Other errors come from the catalog or the archive.
 func (r *Restorer) Plan(ctx context.Context, o Options) (*Plan, error) {
+	r.archivePending(ctx)
 	copier, err := r.OpenCopier(ctx, o.remote())
 	if err != nil {
 		return nil, err
 	}
-	return r.plan(ctx, &o, copier, nil)
+	p, err := r.plan(ctx, &o, copier, nil)
+	if p == nil || ctx.Err() != nil {
+		return nil, err
+	}
+	if err := r.explain(ctx, &o, p); err != nil {
+		return nil, err
+	}
+	return p, err
 }
 
 // plan makes a plan. held, if not nil, takes the lease on the backup as soon as that is chosen.
@@ -75,8 +82,19 @@ func (r *Restorer) decide(ctx context.Context, o *Options, held *lease) (*Plan, 
 	p.checkLayout()
 	p.checkSource(r.Catalog)
 	p.readPlanContents(r.Catalog.Layout.DataPath(p.Backup.ID))
-	p.checkTarget()
+	p.readConfiguration(r.Catalog.Layout, r.Zone)
+	p.checkTarget(backups)
 	return p, nil
+}
+
+// readConfiguration finds out what the restored configuration says that a person has to know.
+func (p *Plan) readConfiguration(layout catalog.Layout, here *time.Location) {
+	var conf restoredConf
+	if p.Way == CopyFiles {
+		conf = readConf(layout.DataPath(p.Backup.ID), p.Backup.PGData)
+	}
+	p.Port = conf.port()
+	p.Clocks = clocks(here, conf)
 }
 
 // walDirectory is where WAL files go: beside the data for a point-in-time recovery, because PostgreSQL then fetches
@@ -145,7 +163,7 @@ func (p *Plan) neededFiles(layout catalog.Layout) []string {
 }
 
 // checkTarget refuses targets that the backup itself rules out.
-func (p *Plan) checkTarget() {
+func (p *Plan) checkTarget(backups *catalog.Backups) {
 	t, b := p.Target, p.Backup
 	if problem := t.checkVersion(b.Version); problem != nil {
 		p.Problems = append(p.Problems, *problem)
@@ -153,11 +171,22 @@ func (p *Plan) checkTarget() {
 	switch {
 	case t.Kind == ToTime && t.Time.Before(b.EndTime):
 		p.refuse(fmt.Sprintf("The requested target time %s is before the backup end time %s", t.Text, catalog.FormatTime(b.EndTime)),
-			"Choose an older backup (auto finds it), or a later target.")
+			olderBackup(t, backups))
 	case t.Kind == ToLSN && t.LSN < b.EndLSN:
 		p.refuse(fmt.Sprintf("The requested target LSN %s is before the end of the backup at %s, where it becomes consistent", t.LSN, b.EndLSN),
-			"Choose an older backup (auto finds it), or a later target.")
+			olderBackup(t, backups))
 	}
+}
+
+// olderBackup advises on a target that comes before the end of the backup.
+func olderBackup(t Target, backups *catalog.Backups) string {
+	if t.Timeline == TimelineCurrent {
+		t.Timeline = "" // that of the backup which will not do
+	}
+	if best, _, err := chooseBest(t, backups); err == nil {
+		return fmt.Sprintf("Choose backup %s, the newest that ended before the target, or a later target.", best.ID)
+	}
+	return "Choose a later target: no backup of this server ended before this one."
 }
 
 // planWAL chooses the way through the timelines and the WAL files.
@@ -189,16 +218,18 @@ func (r *Restorer) planWAL(ctx context.Context, o *Options, p *Plan) error {
 	}
 	p.Timeline, p.Path, p.TimelineSetting = chosen.timeline, chosen.path, chosen.setting
 	p.WAL = chooseWAL(p.Target, p.Backup, p.Path, archived)
+	p.reachable = p.WAL.Files
 	p.WAL.problems(p, o.GetWAL)
 	if len(p.Problems) > 0 {
-		return nil
+		return r.checkWAL(ctx, o, p)
 	}
 	// With get-wal or on a standby, WAL that is not archived yet may still come.
-	if err := checkReach(ctx, p, o.GetWAL || o.StandbyMode, r.Now(), openSegment(r.WAL, temp)); err != nil {
+	reach := checkReach(ctx, p, o.GetWAL || o.StandbyMode, r.Now(), openSegment(r.WAL, temp))
+	if err := p.readable(ctx, reach); err != nil {
 		return err
 	}
 	p.WAL.shortfall(p)
-	return nil
+	return r.checkWAL(ctx, o, p)
 }
 
 // tempName begins the names of directories for decoded WAL, as in Barman.
@@ -220,9 +251,14 @@ func (r *Restorer) tempDir() (dir string, remove func(), err error) {
 // planDestination looks at the host that is restored to.
 func (r *Restorer) planDestination(ctx context.Context, o *Options, copier Copier, p *Plan) error {
 	found, err := look(ctx, copier, o.Remote, p)
+	if problem := connectionProblem(ctx, o, err); problem != nil {
+		p.Problems = append(p.Problems, *problem)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
+	p.Found = found
 	if !o.remote() && inside(p.Destination, r.Catalog.Layout.Backup) {
 		p.refuse(fmt.Sprintf("The destination '%s' lies in the catalog of server %s", p.Destination, r.Server), "Choose a different location.")
 	}
@@ -239,10 +275,6 @@ func (r *Restorer) planDestination(ctx context.Context, o *Options, copier Copie
 	}
 	p.Space = r.measure(ctx, p, found)
 	p.checkSpace()
-	if !o.remote() && os.Geteuid() == 0 {
-		p.warn("The restored files will belong to root: give them to the user who runs PostgreSQL before you start it, "+
-			"for example with chown -R postgres %s.", toolexec.ShellWord(p.Destination))
-	}
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -222,7 +223,7 @@ func testInterrupted(t *testing.T, s *site, ledger *lab.Ledger) {
 	}
 	r, _, _ := newRestorer(t, s.layout)
 	sound := r.WAL
-	r.WAL = failingDecoder{sound}
+	r.WAL = failingDecoder{sound, new(sync.Map)}
 	_, err := r.Run(t.Context(), o)
 	var failed *StepError
 	if !errors.As(err, &failed) || !errors.Is(err, errDisk) {
@@ -265,10 +266,18 @@ func testInterrupted(t *testing.T, s *site, ledger *lab.Ledger) {
 
 var errDisk = errors.New("the disk is on fire")
 
-// failingDecoder fails as soon as a file is to be copied; the plan only asks for a few.
-type failingDecoder struct{ Decoder }
+// failingDecoder fails as soon as a file is to be copied; the plan asks once for each.
+type failingDecoder struct {
+	Decoder
+	asked *sync.Map
+}
 
-func (failingDecoder) FormatOf(context.Context, string) (string, error) { return "", errDisk }
+func (d failingDecoder) FormatOf(ctx context.Context, path string) (string, error) {
+	if _, again := d.asked.LoadOrStore(path, true); again {
+		return "", errDisk
+	}
+	return d.Decoder.FormatOf(ctx, path)
+}
 
 func mustLSN(t testing.TB, text string) wal.LSN {
 	t.Helper()

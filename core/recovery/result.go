@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -68,6 +69,13 @@ func (r *Result) Console(p *report.Printer) {
 			p.Line("%s", line)
 		}
 	}
+	if r.archivesNothing() {
+		p.Line("")
+		p.Line("NOTE")
+		for _, line := range archivesNothingNotice {
+			p.Line("%s", line)
+		}
+	}
 	p.Line("")
 	p.Line("Restore operation completed (start time: %s, elapsed time: %s)", report.Timestamp(r.Started), report.Duration(r.Elapsed))
 	p.Line("Your PostgreSQL server has been successfully prepared for recovery!")
@@ -86,6 +94,16 @@ func settingLines(p *report.Printer, settings []Setting) {
 var missingNotice = []string{
 	"The following configuration files have not been saved during backup, hence they have not been restored.",
 	"You need to manually restore them in order to start the restored PostgreSQL instance:",
+}
+
+var archivesNothingNotice = []string{
+	"This server archives no WAL until you set archive_command again: do that when it has taken the place",
+	"of the old one, and then take a new backup.",
+}
+
+// archivesNothing tells whether the restore has switched archiving off.
+func (r *Result) archivesNothing() bool {
+	return slices.ContainsFunc(r.Changes, func(s Setting) bool { return s.Key == "archive_command" || s.Key == "archive_library" })
 }
 
 func (r *Result) getWALNotice() []string {
@@ -141,6 +159,9 @@ func (r *Result) Notices() (warnings, infos []string) {
 	}
 	if r.GetWALFile != "" {
 		warnings = append(warnings, strings.Join(r.getWALNotice(), " "))
+	}
+	if r.archivesNothing() {
+		warnings = append(warnings, strings.Join(archivesNothingNotice, " "))
 	}
 	infos = append(infos, "Restore operation completed (start time: "+report.Timestamp(r.Started)+", elapsed time: "+
 		report.Duration(r.Elapsed)+")", "Your PostgreSQL server has been successfully prepared for recovery!")

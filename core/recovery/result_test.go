@@ -14,7 +14,7 @@ import (
 	"github.com/barman-go/barman/core/report"
 )
 
-// TestReportHasBarmansLayout compares with the text of Barman 3.17; only the line numbers count from 1 here.
+// TestReportHasBarmansLayout compares with the text of Barman 3.17; here the line numbers count from 1, and there is a note.
 func TestReportHasBarmansLayout(t *testing.T) {
 	r := &Result{
 		Changes:      []Setting{{"postgresql.conf", 213, "archive_command", "false"}, {"postgresql.auto.conf", 5, "recovery_target", ""}},
@@ -45,6 +45,10 @@ You need to manually restore them in order to start the restored PostgreSQL inst
 WARNING: 'get-wal' is in the specified 'recovery_options'.
 Before you start up the PostgreSQL server, please review the postgresql.auto.conf file
 inside the target directory. Make sure that 'restore_command' can be executed by the PostgreSQL user.
+
+NOTE
+This server archives no WAL until you set archive_command again: do that when it has taken the place
+of the old one, and then take a new backup.
 
 Restore operation completed (start time: 2026-01-07 10:00:00+00:00, elapsed time: 12 seconds)
 Your PostgreSQL server has been successfully prepared for recovery!

@@ -106,6 +106,10 @@ func (r *restore) execute(ctx context.Context, result *Result) (err error) {
 	return nil
 }
 
+// zoneAssumed is Barman's warning about a target time without a zone.
+const zoneAssumed = "No time zone has been specified through '--target-time' command-line option. " +
+	"Barman assumed the same time zone from the Barman host."
+
 func (r *restore) announce() {
 	r.Out.Info("Starting %s restore for server %s using backup %s", r.options.place(), r.plan.Server, r.plan.Backup.ID)
 	r.Out.Info("Destination directory: %s", r.plan.Destination)
@@ -116,8 +120,7 @@ func (r *restore) announce() {
 		r.Out.Info("Continuing the interrupted restore of the same backup")
 	}
 	if r.plan.Target.ZoneAssumed {
-		r.Out.Warning("No time zone has been specified through '--target-time' command-line option. " +
-			"Barman assumed the same time zone from the Barman host.")
+		r.Out.Warning(zoneAssumed)
 	}
 	if r.plan.Backup.Status == catalog.StatusWaitingForWALs && r.options.GetWAL {
 		r.Out.Warning("Backup %s still waits for WAL files; the server needs them to become consistent.", r.plan.Backup.ID)

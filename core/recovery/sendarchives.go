@@ -26,31 +26,6 @@ func remoteShell(script string) string {
 	return "/bin/sh -c " + toolexec.ShellWord("LC_ALL=C; export LC_ALL; "+script)
 }
 
-// checkRemoteTools asks the other host for the tools that unpack archives there.
-func (r *Restorer) checkRemoteTools(ctx context.Context, o *Options, p *Plan) error {
-	script := "tar --version 2>/dev/null | head -n 1"
-	if p.format.program != "" {
-		script += "; command -v " + p.format.program + " >/dev/null || echo missing"
-	}
-	var out bytes.Buffer
-	_, err := toolexec.Run(ctx, toolexec.Command{
-		Name: o.Remote[0], Args: append(slices.Clone(o.Remote[1:]), remoteShell(script)), PathPrefix: r.PathPrefix, Stdout: &out,
-	})
-	if err != nil {
-		if _, ran := toolexec.IsExit(err); !ran {
-			return err
-		}
-	}
-	advice := "Install it there, or use --staging-location local."
-	if !strings.Contains(out.String(), "GNU tar") {
-		p.refuse("GNU tar is needed on the other host to unpack the backup there, and was not found", advice)
-	}
-	if strings.Contains(out.String(), "missing") {
-		p.refuse(fmt.Sprintf("%s is needed on the other host to unpack the backup there, and was not found", p.format.program), advice)
-	}
-	return nil
-}
-
 // tarCommand is the command that unpacks an archive from its standard input. Owners are those of other files that are
 // restored: the user's. Names that lead out of the directory are refused by GNU tar itself.
 func tarCommand(format tarFormat, a Archive) string {

@@ -23,38 +23,6 @@ func fakeSSH(t *testing.T, script string) []string {
 	return []string{path, "postgres@db2"}
 }
 
-func TestMissingToolsOfTheOtherHostAreToldBefore(t *testing.T) {
-	bin := t.TempDir()
-	for name, content := range map[string]string{"tar": "echo 'bsdtar 3.6.2'", "head": "exec /usr/bin/head \"$@\""} {
-		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+content+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, tc := range map[string]struct {
-		script, compression string
-		want                []string
-	}{
-		"all there":   {"", "gzip", nil},
-		"none needed": {"", "none", nil},
-		"nothing":     {"PATH=/nowhere", "zstd", []string{"GNU tar is needed on the other host", "zstd is needed on the other host"}},
-		"another tar": {"PATH=" + bin, "none", []string{"GNU tar is needed on the other host"}},
-	} {
-		p := &Plan{format: tarFormats[tc.compression]}
-		if err := new(Restorer).checkRemoteTools(t.Context(), &Options{Remote: fakeSSH(t, tc.script)}, p); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if len(p.Problems) != len(tc.want) {
-			t.Errorf("%s: problems %v, want %q", name, p.Problems, tc.want)
-			continue
-		}
-		for i, want := range tc.want {
-			if !strings.Contains(p.Problems[i].Summary, want) {
-				t.Errorf("%s: problem %q, want %q", name, p.Problems[i].Summary, want)
-			}
-		}
-	}
-}
-
 // TestSentArchivesAreUnpackedAndSentAgain has the connection break once, after some files have been made.
 func TestSentArchivesAreUnpackedAndSentAgain(t *testing.T) {
 	packed := makeTar(t,

@@ -139,17 +139,12 @@ func (w *WALRange) stopAt(s stop, size wal.SegmentSize) {
 // segmentList names segments; neighbours become a range.
 func segmentList(segments []wal.Segment, size wal.SegmentSize) string {
 	var parts []string
-	for i := 0; i < len(segments); {
-		last := i
-		for last+1 < len(segments) && segments[last+1] == segments[last].Next(size) {
-			last++
-		}
-		if last == i {
-			parts = append(parts, "WAL file "+segments[i].String())
+	for _, g := range gapsOf(segments, size) {
+		if g.files == 1 {
+			parts = append(parts, "WAL file "+g.first.String())
 		} else {
-			parts = append(parts, fmt.Sprintf("WAL files %s to %s", segments[i], segments[last]))
+			parts = append(parts, fmt.Sprintf("WAL files %s to %s", g.first, g.last))
 		}
-		i = last + 1
 	}
 	return strings.Join(parts, ", ")
 }

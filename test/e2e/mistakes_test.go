@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,15 +134,22 @@ func TestCorruptBackupInfoHidesNothingElse(t *testing.T) {
 	}
 }
 
-// TestRestoreIsRefusedBeforeAByteIsCopied asks for what cannot be: each time the destination is as it was.
+// TestRestoreIsRefusedBeforeAByteIsCopied asks for what cannot be: the plan says so, and the restore does nothing. Then it does what the
+// runbook says.
 func TestRestoreIsRefusedBeforeAByteIsCopied(t *testing.T) {
 	host, primary := small(t, map[string]any{"compression": "zstd"})
+	if _, err := primary.CreateTablespace(t.Context(), "space"); err != nil {
+		t.Fatal(err)
+	}
 	before := mark(t, primary, "before")
 	host.Must(t, "backup", "--wait", "main")
 	after := mark(t, primary, "after")
 	host.Must(t, "switch-wal", "--archive", "main")
-	lost := mark(t, primary, "never archived")
+	lost := mark(t, primary, "not archived")
 	const layout = "2006-01-02 15:04:05.000000+00:00"
+	sshd := lab.StartSSHD(t)
+	silent := strings.Join(sshd.Command(host.User, primary.Owner), " ")
+	sshd.Stop()
 	for _, c := range []struct {
 		story string
 		args  []string
@@ -156,28 +165,70 @@ func TestRestoreIsRefusedBeforeAByteIsCopied(t *testing.T) {
 		{"two targets", []string{"--target-xid", "700", "--target-time", after.Ended.Format(layout)}, []string{"target"}},
 		{"unknown timeline", []string{"--target-tli", "7"}, []string{"7"}},
 		{"unknown tablespace", []string{"--tablespace", "fast:/tmp/fast"}, []string{"fast"}},
+		{"host that does not answer", []string{"--remote-ssh-command", silent}, []string{"Unable to connect to the target host", "refused"}},
 	} {
 		t.Run(c.story, func(t *testing.T) {
 			dir := lab.ScratchDir(t)
-			host.Refused(t, 1, c.says, append(append([]string{"recover"}, c.args...), "main", "latest", filepath.Join(dir, "data"))...)
-			if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-				t.Errorf("left behind: %v, %v", left, err)
-			}
+			host.MakeDir(t, dir)
+			args := append(c.args, "--tablespace", "space:"+filepath.Join(dir, "space"), "main", "latest", filepath.Join(dir, "data"))
+			refused(t, host, dir, c.says, args...)
 		})
 	}
 	t.Run("destination that is not empty", func(t *testing.T) {
 		dir := lab.ScratchDir(t)
-		precious := filepath.Join(dir, "precious")
-		host.WriteFile(t, precious, "do not lose me", 0o600)
-		host.Refused(t, 1, []string{dir, "not empty"}, "recover", "main", "latest", dir)
-		left, err := os.ReadDir(dir)
-		if text, rerr := os.ReadFile(precious); err != nil || len(left) != 1 || rerr != nil || string(text) != "do not lose me" {
-			t.Errorf("the directory has changed: %v %v", left, err)
+		host.WriteFile(t, filepath.Join(dir, "precious"), "do not lose me", 0o600)
+		refused(t, host, dir, []string{dir, "not empty"}, "main", "latest", dir)
+	})
+	t.Run("destination that cannot be written", func(t *testing.T) {
+		dir := lab.ScratchDir(t)
+		host.MakeDir(t, filepath.Join(dir, "sealed"))
+		if err := os.Chmod(filepath.Join(dir, "sealed"), 0o555); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, host, dir, []string{"cannot be written"}, "main", "latest", filepath.Join(dir, "sealed", "data"))
+	})
+	t.Run("PostgreSQL runs in the destination", func(t *testing.T) {
+		says := []string{"PostgreSQL is running in the destination", "Stop it first"}
+		refused(t, host, filepath.Join(primary.Data, "global"), says, "--delta-restore", "main", "latest", primary.Data)
+		if got := marks(t, primary); got != "before after not archived" {
+			t.Errorf("marks %q", got)
 		}
 	})
-	// The same backup can still be restored to a target that exists.
-	restored := startRestored(t, host, "latest", "--target-time", after.Ended.Format(layout), "--exclusive", "--target-action", "promote")
-	if got := marks(t, restored); got != "before" {
-		t.Errorf("marks %q", got)
+	t.Run("cluster of another version", func(t *testing.T) {
+		dir := lab.ScratchDir(t)
+		host.WriteFile(t, filepath.Join(dir, "PG_VERSION"), "9.6\n", 0o600)
+		refused(t, host, dir, []string{"holds a cluster of PostgreSQL 9.6"}, "--delta-restore", "main", "latest", dir)
+	})
+	t.Run("runbook", func(t *testing.T) { runbook(t, host, primary, after, "before after", "before after not archived") })
+}
+
+// refused asks for the plan of a restore and then for the restore: both end with exit code 1 and name the words, and leave dir as it was.
+func refused(t *testing.T, host *backuphost.Host, dir string, says []string, args ...string) {
+	t.Helper()
+	state := func() string {
+		var lines []string
+		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := e.Info()
+			if err == nil {
+				lines = append(lines, fmt.Sprint(path, info.Mode(), info.Size(), info.ModTime()))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(lines, "\n")
+	}
+	was := state()
+	plan := host.Barman(t, append([]string{"recover", "--plan"}, args...)...)
+	// The plan breaks its lines to fit a terminal.
+	plan.Stdout = strings.Join(strings.Fields(plan.Stdout), " ")
+	backuphost.CheckRefusal(t, plan, 1, says, append([]string{"recover", "--plan"}, args...)...)
+	host.Refused(t, 1, says, append([]string{"recover"}, args...)...)
+	if is := state(); is != was {
+		t.Errorf("the destination has changed from\n%s\nto\n%s", was, is)
 	}
 }

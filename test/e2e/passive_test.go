@@ -288,42 +288,22 @@ func TestASecondSiteSurvivesTheFirst(t *testing.T) {
 // failOver does what docs/geo-redundancy.md says under "Fail-over", word for word but for directories.
 func (s *sites) failOver(t *testing.T) {
 	t.Helper()
-	text, err := os.ReadFile("../../docs/geo-redundancy.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, chapter, _ := strings.Cut(string(text), "\n## Fail-over\n")
-	chapter, _, _ = strings.Cut(chapter, "\n## ")
-	before, after, found := strings.Cut(chapter, "```hcl")
+	before, after, found := strings.Cut(chapter(t, "geo-redundancy.md", "## Fail-over"), "```hcl")
 	if !found {
 		t.Fatal("the chapter has no configuration")
 	}
 	dir := lab.ScratchDir(t)
-	s.follow(t, before, dir)
+	replace := strings.NewReplacer("/srv", dir)
+	follow(t, s.second, before, replace)
 	archive := s.second.CopyCommand(t, "main")
 	restored := lab.OpenCluster(t, filepath.Join(dir, "data"), lab.ClusterOptions{Settings: map[string]string{"archive_mode": "on", "archive_command": archive}})
 	if err := restored.WaitSQL(t.Context(), "SELECT pg_is_in_recovery()", "f"); err != nil {
 		t.Fatal(err)
 	}
 	s.second.Configure(t, backuphost.Server("main", localServer(restored, map[string]any{"compression": "zstd"})))
-	s.follow(t, after, dir)
+	follow(t, s.second, after, replace)
 	if b := s.second.Latest(t, "main"); b.Status != catalog.StatusDone {
 		t.Errorf("the first backup after the fail-over is %s", b.Status)
-	}
-}
-
-// follow runs the commands of a page, with /srv in a directory of the test.
-func (s *sites) follow(t *testing.T, text, dir string) {
-	t.Helper()
-	commands := 0
-	for line := range strings.Lines(text) {
-		if command, ok := strings.CutPrefix(strings.TrimSpace(line), "$ barman "); ok {
-			s.second.Must(t, strings.Fields(strings.ReplaceAll(command, "/srv", dir))...)
-			commands++
-		}
-	}
-	if commands == 0 {
-		t.Error("no commands in", text)
 	}
 }
 

@@ -1,0 +1,53 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/barman-go/barman/core/catalog"
+)
+
+// explain adds to a plan what people want to know, and the restore does not.
+func (r *Restorer) explain(ctx context.Context, o *Options, p *Plan) error {
+	backups, err := r.Catalog.List()
+	if err != nil {
+		return err
+	}
+	if p.Target.ZoneAssumed {
+		p.warn(zoneAssumed)
+	}
+	p.Estimate = p.estimate(o, backups.With(catalog.Usable...))
+	newest, err := r.newestArchived(ctx, p)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		p.warn("The time of the newest transaction in the archive is not known: %v", err)
+	}
+	p.WAL.Newest = newest
+	return nil
+}
+
+// newestArchived finds the newest end of a transaction in the archive, whatever the target needs; the zero time when there is none.
+func (r *Restorer) newestArchived(ctx context.Context, p *Plan) (time.Time, error) {
+	if len(p.reachable) == 0 {
+		return time.Time{}, nil
+	}
+	temp, remove, err := r.tempDir()
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer remove()
+	open, never := openSegment(r.WAL, temp), func(time.Time) bool { return false }
+	for window := 1; ; window *= 2 {
+		begin := max(0, len(p.reachable)-window)
+		newest, _, err := newestCommit(ctx, p.reachable[begin:], never, open)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("read the end of the archive: %w", err)
+		}
+		if begin == 0 || !newest.IsZero() && window >= minScan {
+			return newest, nil
+		}
+	}
+}
