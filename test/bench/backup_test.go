@@ -39,12 +39,21 @@ func (b *bed) newBackedUp(t *testing.T, name string) *backedUp {
 	return s
 }
 
+// needLarge is a server with 2 GB, for the first part that needs it.
+func (b *bed) needLarge(t *testing.T) *backedUp {
+	t.Helper()
+	if b.large == nil {
+		b.large = b.newBackedUp(t, "large")
+		if err := b.large.cluster.InitPgbench(t.Context(), backupScale, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.large
+}
+
 // benchBackup takes full backups of a cluster of 2 GB with every method, and unchanged incremental ones of a cluster of many files.
 func benchBackup(t *testing.T, b *bed, doc *document) {
-	s := b.newBackedUp(t, "large")
-	if err := s.cluster.InitPgbench(t.Context(), backupScale, ""); err != nil {
-		t.Fatal(err)
-	}
+	s := b.needLarge(t)
 	doc.section("Full backups", "A pgbench cluster of 2 GB on the same machine, two workers each, nothing compressed. All but `cp` and `rsync` make the copy "+
 		"durable by themselves; `sync -f` is measured with these.")
 	var rows [][]string
@@ -68,10 +77,7 @@ func benchBackup(t *testing.T, b *bed, doc *document) {
 		}
 	}
 	backupTable(doc, rows)
-	if err := s.cluster.Stop(lab.Fast); err != nil {
-		t.Fatal(err)
-	}
-	b.as(t, "rm", "-rf", s.dir)
+	s.removeHomes(t)
 
 	s = b.newBackedUp(t, "wide")
 	s.createRelations(t)
@@ -161,6 +167,12 @@ func (s *backedUp) barmans(t *testing.T, method string, full bool) []contender {
 	return contenders
 }
 
+// removeHomes makes room on the disk, and spares archive_command the copies.
+func (s *backedUp) removeHomes(t *testing.T) {
+	t.Helper()
+	s.as(t, "sh", "-c", "rm -rf "+s.dir+"/ours-* "+s.dir+"/debian-* "+s.dir+"/pgbackrest "+s.dir+"/copy")
+}
+
 // home makes an empty barman_home.
 func (s *backedUp) home(t *testing.T, name string) string {
 	t.Helper()
@@ -177,11 +189,8 @@ func (s *backedUp) backingUp(name, home string, full bool, barman []string) cont
 		name: name,
 		prepare: func(t *testing.T) {
 			if first {
-				// Both want to see that WAL arrives.
 				first = false
-				s.cluster.MustSQL(t, "SELECT pg_switch_wal() FROM pg_logical_emit_message(false, '', 'x')")
-				s.as(t, "sh", "-c", "until ls "+main+"/incoming/0* >/dev/null 2>&1; do sleep 0.1; done")
-				s.as(t, append(barman, "archive-wal", "main")...)
+				s.archiveFirst(t, main, barman)
 				if !full {
 					s.as(t, append(barman, "backup", "main")...)
 				}
@@ -193,13 +202,23 @@ func (s *backedUp) backingUp(name, home string, full bool, barman []string) cont
 			}
 			s.as(t, "sync", "-f", home)
 		},
-		command: func(ctx context.Context) *exec.Cmd { return s.owner.Command(ctx, s.bed.dir, append(barman, "backup", "main")...) },
+		command: func(ctx context.Context) *exec.Cmd {
+			return s.owner.Command(ctx, s.bed.dir, append(barman, "backup", "main")...)
+		},
 		check: func(t *testing.T) {
 			if infos, err := filepath.Glob(filepath.Join(main, "base", "*", "data", "global", "pg_control")); err != nil || len(infos) == 0 {
 				t.Fatalf("%s: there is no backup (%v)", name, err)
 			}
 		},
 	}
+}
+
+// archiveFirst archives one segment: no barman takes a backup before it has seen that WAL arrives.
+func (s *backedUp) archiveFirst(t *testing.T, main string, barman []string) {
+	t.Helper()
+	s.cluster.MustSQL(t, "SELECT pg_switch_wal() FROM pg_logical_emit_message(false, '', 'x')")
+	s.as(t, "sh", "-c", "until ls "+main+"/incoming/0* >/dev/null 2>&1; do sleep 0.1; done")
+	s.as(t, append(barman, "archive-wal", "main")...)
 }
 
 func (s *backedUp) pgbackrest(t *testing.T, kind string) []contender {

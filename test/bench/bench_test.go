@@ -38,6 +38,7 @@ func TestBench(t *testing.T) {
 		{"receive-wal", benchReceive},
 		{"restore", benchRestore},
 		{"backup", benchBackup},
+		{"sync", benchSync},
 		{"plugin", benchPluginStart},
 	} {
 		if strings.Contains(part.name, *only) {

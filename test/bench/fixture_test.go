@@ -27,6 +27,8 @@ type bed struct {
 	names []string
 	// ratios are the sizes of what each program stored, relative to the plain segments, by program and compression.
 	ratios map[string]float64
+	// large is there after needLarge.
+	large *backedUp
 }
 
 func newBed(t *testing.T) *bed {
