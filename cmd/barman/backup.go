@@ -158,9 +158,8 @@ func (a *app) explain(failed []check.Row) {
 
 func (s *server) runBackup(ctx context.Context, f *backupFlags) (*catalog.BackupInfo, error) {
 	l, err := s.lock(ctx, lock.ForServer(lock.Backup, s.Name))
-	var busy *lock.BusyError
-	if errors.As(err, &busy) {
-		return nil, fmt.Errorf("Another backup process is running (%s)", busy.Holder)
+	if errors.Is(err, lock.ErrBusy) {
+		return nil, fmt.Errorf("Another backup process is running (%s)", lock.By(err))
 	}
 	if err != nil {
 		return nil, err

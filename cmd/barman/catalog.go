@@ -62,8 +62,8 @@ func (s *server) listBackups(ctx context.Context, minimal bool) (*backupList, er
 	if err != nil {
 		return nil, err
 	}
-	result.verdicts = keeper.Verdicts(list, keeps)
-	return result, nil
+	result.verdicts, err = keeper.Verdicts(list, keeps)
+	return result, err
 }
 
 // walStats sums up the archived WAL of backups, in one pass over the index.
@@ -123,7 +123,11 @@ func (s *server) showBackup(ctx context.Context, b *catalog.BackupInfo, list *ca
 		return nil, err
 	}
 	d.enforced = s.RetentionPolicy != ""
-	d.verdict = keeper.Verdicts(list, keeps).Of(b.ID)
+	verdicts, err := keeper.Verdicts(list, keeps)
+	if err != nil {
+		return nil, err
+	}
+	d.verdict = verdicts.Of(b.ID)
 	span, ok := list.WALSpan(b)
 	if !ok {
 		return d, nil
@@ -139,23 +143,17 @@ func (s *server) showBackup(ctx context.Context, b *catalog.BackupInfo, list *ca
 
 // childTimelines are the timelines that branched off the backup's own after it was taken.
 func (s *server) childTimelines(ctx context.Context, b *catalog.BackupInfo) ([]wal.TimelineID, error) {
-	names, err := filepath.Glob(filepath.Join(s.layout.WALs, "????????.history"))
+	histories, err := s.histories(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var children []wal.TimelineID
-	for _, path := range names {
-		name, err := wal.ParseFileName(filepath.Base(path))
-		if err != nil || name.Timeline() <= b.Timeline {
-			continue
-		}
-		history, err := s.history(ctx, path, name.Timeline())
-		if err != nil {
-			s.out.Warning("%s: %s", path, err)
+	for _, history := range histories {
+		if history.Timeline <= b.Timeline {
 			continue
 		}
 		if at, ok := history.SwitchedAt(b.Timeline); ok && at >= b.EndLSN {
-			children = append(children, name.Timeline())
+			children = append(children, history.Timeline)
 		}
 	}
 	return children, nil
@@ -287,9 +285,8 @@ backup that is kept, or that minimum_redundancy needs, is refused.`,
 
 func (s *server) deleteBackup(ctx context.Context, b *catalog.BackupInfo) error {
 	l, err := s.lock(ctx, lock.ForServer(lock.Backup, s.Name))
-	var busy *lock.BusyError
-	if errors.As(err, &busy) {
-		s.out.Error("Another process in running on server %s. Impossible to delete the backup. (%s)", s.Name, busy.Holder)
+	if errors.Is(err, lock.ErrBusy) {
+		s.out.Error("Another process in running on server %s. Impossible to delete the backup. (%s)", s.Name, lock.By(err))
 		return errReported
 	}
 	if err != nil {

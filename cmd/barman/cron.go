@@ -12,7 +12,10 @@ import (
 )
 
 func maintenanceCommands(a *app) []*cobra.Command {
-	return []*cobra.Command{newCronCommand(a), newLockCleanupCommand(a)}
+	return []*cobra.Command{
+		newCronCommand(a), newRetentionCommand(a), newListProcessesCommand(a), newTerminateProcessCommand(a),
+		newLockCleanupCommand(a),
+	}
 }
 
 // cronServers is how many servers are maintained at the same time: enough that one slow server delays nobody, few enough
@@ -61,9 +64,8 @@ receive-wal, sync-backup and sync-wals live on. Under systemd the unit of cron n
 // cron is the maintenance of one server.
 func (s *server) cron(ctx context.Context, keepDescriptors bool) error {
 	l, err := s.lock(ctx, lock.ForServer(lock.Cron, s.Name))
-	var busy *lock.BusyError
-	if errors.As(err, &busy) {
-		s.out.Info("Another cron process is already running on server %s. Skipping to the next server", s.Name)
+	if errors.Is(err, lock.ErrBusy) {
+		s.out.Info("Another cron process is already running on server %s. Skipping to the next server (%s)", s.Name, lock.By(err))
 		return nil
 	}
 	if err != nil {
@@ -81,7 +83,7 @@ func (s *server) cron(ctx context.Context, keepDescriptors bool) error {
 	s.out.Info("Starting WAL archiving for server %s", s.Name)
 	switch err := s.archiveWAL(ctx, false, nil); {
 	case errors.Is(err, lock.ErrBusy):
-		s.out.Info("Another archive-wal process is already running on server %s. Skipping to the next server", s.Name)
+		s.out.Info("Another archive-wal process is already running on server %s. Skipping to the next server (%s)", s.Name, lock.By(err))
 	case err != nil:
 		errs = append(errs, err)
 	}
@@ -93,10 +95,9 @@ func (s *server) cron(ctx context.Context, keepDescriptors bool) error {
 // keepReceiving makes sure that WAL is received if and only if the configuration wants it. The process lives on when cron ends.
 func (s *server) keepReceiving(keepDescriptors bool) error {
 	if !s.StreamingArchiver {
-		_, err := s.interrupt(lock.ReceiveWAL)
-		return err
+		return s.interrupt(lock.ReceiveWAL)
 	}
-	if pid, err := s.holder(lock.ReceiveWAL); err != nil || pid != 0 {
+	if _, held, err := s.holder(lock.ReceiveWAL); err != nil || held {
 		return err
 	}
 	s.out.Info("Starting streaming archiver for server %s", s.Name)

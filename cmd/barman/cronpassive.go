@@ -97,7 +97,7 @@ func (s *server) startBackupSyncs(doc *passive.Document) error {
 	for _, h := range held {
 		if h.Name.Kind == lock.SyncBackup {
 			running[h.Name.BackupID] = true
-			s.out.Info("A synchronisation process for backup %s on server %s is already in progress", h.Name.BackupID, s.Name)
+			s.out.Info("A synchronisation process for backup %s on server %s is already in progress (%s)", h.Name.BackupID, s.Name, h.Holder)
 		}
 	}
 	free := syncedAtOnce - len(running)
@@ -123,10 +123,9 @@ func (s *server) startBackupSyncs(doc *passive.Document) error {
 // keepMirroring makes sure that WAL which the primary is receiving is mirrored, if it receives any.
 func (s *server) keepMirroring(doc *passive.Document) error {
 	if !doc.Config.Streams {
-		_, err := s.interrupt(lock.ReceiveWAL)
-		return err
+		return s.interrupt(lock.ReceiveWAL)
 	}
-	if pid, err := s.holder(lock.ReceiveWAL); err != nil || pid != 0 {
+	if _, held, err := s.holder(lock.ReceiveWAL); err != nil || held {
 		return err
 	}
 	s.out.Info("Starting to mirror the WAL that the primary of server %s receives", s.Name)
@@ -134,12 +133,12 @@ func (s *server) keepMirroring(doc *passive.Document) error {
 }
 
 func (s *server) startWALSync() error {
-	pid, err := s.holder(lock.SyncWAL)
+	holder, held, err := s.holder(lock.SyncWAL)
 	if err != nil {
 		return err
 	}
-	if pid != 0 {
-		s.out.Info("A WAL synchronisation process is already running for server %s", s.Name)
+	if held {
+		s.out.Info("A WAL synchronisation process is already running for server %s (%s)", s.Name, holder)
 		return nil
 	}
 	s.out.Info("Started copy of WAL files for server %s", s.Name)

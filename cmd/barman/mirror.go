@@ -29,7 +29,7 @@ func (s *server) mirrorWAL(ctx context.Context, reset bool) error {
 	}
 	l, err := s.lock(ctx, lock.ForServer(lock.ReceiveWAL, s.Name))
 	if errors.Is(err, lock.ErrBusy) {
-		return fmt.Errorf("Another receive-wal process is already running for server %s.", s.Name)
+		return fmt.Errorf("Another receive-wal process is already running for server %s. (%s)", s.Name, lock.By(err))
 	}
 	if err != nil {
 		return err

@@ -54,7 +54,7 @@ costs seconds and not a segment. cron keeps that running while the primary has s
 			ctx := cmd.Context()
 			switch {
 			case f.stop:
-				return s.terminate(ctx, lock.ReceiveWAL)
+				return s.terminate(ctx, lock.ReceiveWAL.String())
 			case f.create:
 				return s.createSlot(ctx, f.ifNotExists)
 			case f.drop:
@@ -82,13 +82,11 @@ func (s *server) receiveWAL(ctx context.Context, reset bool) error {
 		return errors.New("Unable to start receive-wal process: streaming_archiver option set to 'off' in barman configuration file")
 	}
 	l, err := s.lock(ctx, lock.ForServer(lock.ReceiveWAL, s.Name))
-	var busy *lock.BusyError
 	switch {
-	case errors.As(err, &busy) && reset:
-		return fmt.Errorf("Unable to reset the status of receive-wal for server %s. Process is still running", s.Name)
-	case errors.As(err, &busy):
-		s.log.Info("receive-wal is running", "server", s.Name, "holder", busy.Holder.String())
-		return fmt.Errorf("Another receive-wal process is already running for server %s.", s.Name)
+	case errors.Is(err, lock.ErrBusy) && reset:
+		return fmt.Errorf("Unable to reset the status of receive-wal for server %s. Process is still running (%s)", s.Name, lock.By(err))
+	case errors.Is(err, lock.ErrBusy):
+		return fmt.Errorf("Another receive-wal process is already running for server %s. (%s)", s.Name, lock.By(err))
 	case err != nil:
 		return err
 	}

@@ -218,6 +218,7 @@ func (s *server) keeper() (*maintenance.Keeper, error) {
 	return &maintenance.Keeper{
 		Server: s.Name, Catalog: s.catalog, Index: s.index(), LockDir: s.LockDirectory, Policy: policy,
 		MinimumRedundancy: s.MinimumRedundancy, Hooks: hooks.deletes(), Out: s.out, Log: s.log, Now: now,
+		Clock: maintenance.ReadClock,
 	}, nil
 }
 

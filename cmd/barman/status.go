@@ -173,10 +173,11 @@ func (r *serverStatus) addArchiver(facts *postgres.Facts) {
 // addReceiver adds what the WAL receiver says about itself.
 func (s *server) addReceiver(r *serverStatus) error {
 	const code, label = "receive_wal", "WAL receiver"
-	pid, err := s.holder(lock.ReceiveWAL)
+	holder, _, err := s.holder(lock.ReceiveWAL)
 	if err != nil {
 		return err
 	}
+	pid := holder.PID
 	beat, known, err := receive.ReadHeartbeat(s.layout.Streaming)
 	switch {
 	case err != nil:
@@ -244,15 +245,15 @@ func (s *server) addRunningBackup(r *serverStatus, list *catalog.Backups) error 
 	if b == nil {
 		return nil
 	}
-	pid, err := s.holder(lock.Backup)
-	if err != nil || pid == 0 {
+	holder, held, err := s.holder(lock.Backup)
+	if err != nil || !held {
 		return err // what is unfinished now was left by a process that died
 	}
 	doing := "waiting for PostgreSQL to begin"
 	if b.Status == catalog.StatusStarted {
 		doing = "copying since " + report.CTime(b.BeginTime.Local())
 	}
-	r.add("running_backup", "Backup in progress", "%s (%s), process %d, %s", b.ID, b.Mode, pid, doing)
+	r.add("running_backup", "Backup in progress", "%s (%s), process %d, %s", b.ID, b.Mode, holder.PID, doing)
 	return nil
 }
 

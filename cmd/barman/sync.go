@@ -71,7 +71,7 @@ func (s *server) syncBackup(ctx context.Context, id string) error {
 	}
 	l, err := s.lock(ctx, lock.ForBackup(lock.SyncBackup, s.Name, id))
 	if errors.Is(err, lock.ErrBusy) {
-		return fmt.Errorf("Another synchronisation process for backup %s of server %s is already running.", id, s.Name)
+		return fmt.Errorf("Another synchronisation process for backup %s of server %s is already running. (%s)", id, s.Name, lock.By(err))
 	}
 	if err != nil {
 		return err
@@ -181,6 +181,9 @@ func (s *server) obsolete(list *catalog.Backups) (func(id string) bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	verdicts := keeper.Verdicts(list, keeps)
+	verdicts, err := keeper.Verdicts(list, keeps)
+	if err != nil {
+		return nil, err
+	}
 	return func(id string) bool { return verdicts.Of(id).Label == retention.Obsolete }, nil
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -17,46 +17,54 @@ const (
 	stopPause    = 100 * time.Millisecond
 )
 
-// holder is the process that holds a lock of the server; 0 when there is none.
-func (s *server) holder(kind lock.Kind) (pid int, err error) {
-	file, err := lock.ForServer(kind, s.Name).File()
-	if err != nil {
-		return 0, err
-	}
-	held, pid, err := lock.Probe(filepath.Join(s.LockDirectory, file))
-	if !held {
-		pid = 0
-	}
-	return pid, err
+// holder is the process that holds a lock of the server, if one does.
+func (s *server) holder(kind lock.Kind) (holder lock.Holder, held bool, err error) {
+	return lock.Find(s.LockDirectory, lock.ForServer(kind, s.Name))
 }
 
-// interrupt tells the process that holds a lock to stop in order; it returns the process, or 0 when there is none.
-func (s *server) interrupt(kind lock.Kind) (pid int, err error) {
-	pid, err = s.holder(kind)
-	if err != nil || pid == 0 {
-		return 0, err
+// interrupt tells the process that holds a lock to stop in order. It does nothing when there is none.
+func (s *server) interrupt(kind lock.Kind) error {
+	holder, held, err := s.holder(kind)
+	if err != nil || !held {
+		return err
+	}
+	return signalProcess(kind.String(), holder.PID)
+}
+
+// signalProcess tells a process to stop in order. One that has ended is fine.
+func signalProcess(task string, pid int) error {
+	if pid <= 0 {
+		return fmt.Errorf("Cannot terminate process %s: its number is not known", task)
 	}
 	if err := syscall.Kill(pid, syscall.SIGINT); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return pid, fmt.Errorf("Cannot terminate process %s(%d): %w", kind, pid, err)
+		return fmt.Errorf("Cannot terminate process %s(%d): %w", task, pid, err)
 	}
-	return pid, nil
+	return nil
 }
 
-// terminate stops the process that holds a lock and waits for its end.
-func (s *server) terminate(ctx context.Context, kind lock.Kind) error {
-	pid, err := s.interrupt(kind)
+// terminate stops the process that works on a task of the server, and waits for its end. Of several processes, as there may
+// be of sync-backup, it is the first.
+func (s *server) terminate(ctx context.Context, task string) error {
+	running, err := s.processes()
 	if err != nil {
 		return err
 	}
-	if pid == 0 {
-		return fmt.Errorf("Termination of %s failed: no such process for server %s", kind, s.Name)
+	i := slices.IndexFunc(running, func(p process) bool { return p.task == task })
+	if i < 0 {
+		return fmt.Errorf("Termination of %s failed: no such process for server %s", task, s.Name)
+	}
+	wanted := running[i]
+	if err := signalProcess(task, wanted.holder.PID); err != nil {
+		return err
 	}
 	for deadline := time.Now().Add(stopPatience); time.Now().Before(deadline); {
-		if now, err := s.holder(kind); err != nil || now != pid {
-			if err == nil {
-				s.out.Info("Stopped process %s(%d)", kind, pid)
-			}
+		holder, held, err := lock.Find(s.LockDirectory, wanted.lock)
+		if err != nil {
 			return err
+		}
+		if !held || holder.PID != wanted.holder.PID {
+			s.out.Info("Stopped process %s(%d)", task, wanted.holder.PID)
+			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -64,5 +72,5 @@ func (s *server) terminate(ctx context.Context, kind lock.Kind) error {
 		case <-time.After(stopPause):
 		}
 	}
-	return fmt.Errorf("Cannot terminate process %s(%d)", kind, pid)
+	return fmt.Errorf("Cannot terminate process %s(%d)", task, wanted.holder.PID)
 }

@@ -13,7 +13,7 @@ import (
 func walCommands(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newArchiveWALCommand(a), newPutWALCommand(a), newGetWALCommand(a), newSwitchWALCommand(a), newRebuildCommand(a),
-		newReceiveWALCommand(a), newCheckWALArchiveCommand(a), newSyncInfoCommand(a),
+		newReceiveWALCommand(a), newCheckWALArchiveCommand(a), newWALGapsCommand(a), newSyncInfoCommand(a),
 		newSyncBackupCommand(a), newSyncWALsCommand(a),
 	}
 }
@@ -33,10 +33,8 @@ func newArchiveWALCommand(a *app) *cobra.Command {
 			bar := a.out.Progress("archive " + s.Name)
 			defer bar.Done()
 			err = s.archiveWAL(cmd.Context(), true, bar)
-			var busy *lock.BusyError
-			if errors.As(err, &busy) {
-				a.out.Info("Another archive-wal process is already running on server %s. Skipping to the next server", s.Name)
-				a.log.Info("archive-wal is running", "server", s.Name, "holder", busy.Holder.String())
+			if errors.Is(err, lock.ErrBusy) {
+				a.out.Info("Another archive-wal process is already running on server %s. Skipping to the next server (%s)", s.Name, lock.By(err))
 				return nil
 			}
 			return err

@@ -47,26 +47,9 @@ func (c *Catalog) KeepOf(id string) (Keep, error) {
 // Keeps returns the keep of every backup that has one, by id: the same as KeepOf for each, with one look at the
 // directory.
 func (c *Catalog) Keeps() (map[string]Keep, error) {
-	names, err := listNames(c.Layout.Meta())
+	ids, err := c.annotated(keepKey)
 	if err != nil {
 		return nil, err
-	}
-	ids := make(map[string]bool)
-	for _, name := range names {
-		if id, ok := strings.CutSuffix(name, "-"+keepKey); ok && ValidID(id) {
-			ids[id] = true
-		}
-	}
-	bases, err := listNames(c.Layout.Base)
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range bases {
-		if ValidID(id) && !ids[id] {
-			if found, err := exists(c.Layout.LegacyAnnotationPath(id, keepKey)); err == nil && found {
-				ids[id] = true
-			}
-		}
 	}
 	keeps := make(map[string]Keep, len(ids))
 	for id := range ids {
@@ -104,6 +87,35 @@ func (c *Catalog) UnmarkDelete(id string) error { return c.removeAnnotation(id, 
 func (c *Catalog) MarkedForDelete(id string) (bool, error) {
 	_, found, err := c.annotation(id, deleteKey)
 	return found, err
+}
+
+// Marked are the backups whose delete has begun.
+func (c *Catalog) Marked() (map[string]bool, error) { return c.annotated(deleteKey) }
+
+// annotated are the ids that have an annotation.
+func (c *Catalog) annotated(key string) (map[string]bool, error) {
+	names, err := listNames(c.Layout.Meta())
+	if err != nil {
+		return nil, err
+	}
+	ids := make(map[string]bool)
+	for _, name := range names {
+		if id, ok := strings.CutSuffix(name, "-"+key); ok && ValidID(id) {
+			ids[id] = true
+		}
+	}
+	bases, err := listNames(c.Layout.Base)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range bases {
+		if ValidID(id) && !ids[id] {
+			if found, err := exists(c.Layout.LegacyAnnotationPath(id, key)); err == nil && found {
+				ids[id] = true
+			}
+		}
+	}
+	return ids, nil
 }
 
 // annotation reads an annotation from meta/, or from its legacy place. Barman moves a legacy one when it reads it;

@@ -481,12 +481,16 @@ func TestForRetention(t *testing.T) {
 	child := withStatus(usable("20260102T000000", 4, 5), StatusStarted)
 	child.Mode, child.ParentID = ModePostgres, full.ID
 	list := NewBackups("main", full, child, withStatus(usable("20260103T000000", 0, 0), StatusEmpty))
-	got := list.ForRetention(map[string]Keep{full.ID: KeepStandalone}, child.ID)
+	got := list.ForRetention(map[string]Keep{full.ID: KeepStandalone}, map[string]bool{full.ID: true}, child.ID)
 	want := []retention.Backup{
-		{ID: full.ID, Done: true, EndTime: end, Keep: retention.KeepStandalone},
+		{ID: full.ID, Done: true, EndTime: end, Keep: retention.KeepStandalone, Doomed: true},
 		{ID: child.ID, Parent: full.ID, InProgress: true},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+	child.Status = StatusEmpty
+	if diff := cmp.Diff(want, list.ForRetention(map[string]Keep{full.ID: KeepStandalone}, map[string]bool{full.ID: true}, child.ID)); diff != "" {
+		t.Errorf("an incremental backup that has only begun: %s", diff)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Unreadable is a backup whose file cannot be read or understood.
@@ -167,4 +168,28 @@ func (l *Backups) Next(id string, statuses ...Status) *BackupInfo {
 		}
 	}
 	return nil
+}
+
+// At is the list as far as it existed at a moment: without the backups that ended later, and without those that began
+// later when their end is not known. Their ids are in local time.
+func (l *Backups) At(t time.Time) *Backups {
+	limit := t.Local().Format(idLayout)
+	return l.filter(func(b *BackupInfo) bool {
+		if b.EndTime.IsZero() {
+			return b.ID <= limit
+		}
+		return !b.EndTime.After(t)
+	})
+}
+
+// filter is the list of those backups for which keep is true.
+func (l *Backups) filter(keep func(*BackupInfo) bool) *Backups {
+	rest := &Backups{Unreadable: l.Unreadable, server: l.server, byID: make(map[string]*BackupInfo, len(l.All))}
+	for _, b := range l.All {
+		if keep(b) {
+			rest.All = append(rest.All, b)
+			rest.byID[b.ID] = b
+		}
+	}
+	return rest
 }

@@ -7,40 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/core/wal"
 )
-
-// WALRemoval says which archived files nothing needs any more. It is a value: what it does not protect, it removes.
-type WALRemoval struct {
-	// Horizon is the first segment that stays, together with everything whose name sorts after it.
-	Horizon wal.Segment
-	// Timelines are protected as a whole.
-	Timelines map[wal.TimelineID]bool
-	// Ranges belong to backups that are kept as standalone.
-	Ranges []WALRange
-}
-
-// WALRange is all segments from First to Last, both included.
-type WALRange struct{ First, Last wal.Segment }
-
-// Removes tells whether a file may go. History files never go: they are small, and without them no timeline can be
-// followed. A backup label and a partial segment go with their segment.
-func (r *WALRemoval) Removes(name wal.FileName) bool {
-	segment, ok := name.Segment()
-	if !ok || r.Timelines[segment.Timeline] || segment.Compare(r.Horizon) >= 0 {
-		return false
-	}
-	for _, protected := range r.Ranges {
-		if segment.Compare(protected.First) >= 0 && segment.Compare(protected.Last) <= 0 {
-			return false
-		}
-	}
-	return true
-}
 
 // RemovableWALs says which archived files can go when the backup id goes. When none can, removal is nil and reason
 // says why.
@@ -52,7 +25,7 @@ func (r *WALRemoval) Removes(name wal.FileName) bool {
 //
 // Everything from the first segment of the next backup on stays; without a next backup, everything from the first
 // segment of the deleted one, since the server goes on archiving and the next backup may start from there. The
-// timelines of other backups stay.
+// timelines of other backups stay, and those that may have branched off them.
 //
 // It is careful where Barman is not: it removes nothing when a backup cannot be read, or when the segment that would
 // be the horizon is not known; and it takes backups into account that are being taken or copied.
@@ -71,17 +44,13 @@ func (l *Backups) RemovableWALs(id string, keeps map[string]Keep, byRetention bo
 		case previous.BeginWAL == wal.Segment{} || previous.EndWAL == wal.Segment{}:
 			return nil, fmt.Sprintf("which of them backup %s needs is not known", previous.ID)
 		}
-		ranges = append(ranges, WALRange{First: previous.BeginWAL, Last: previous.EndWAL})
+		ranges = append(ranges, WALRange{First: previous.BeginWAL, Last: previous.EndWAL, ID: previous.ID})
 	}
 	next := l.Next(id, Usable...)
 	if next == nil {
 		next = deleted
 	}
-	removal, reason = l.removalBefore(next, id)
-	if removal != nil {
-		removal.Ranges = ranges
-	}
-	return removal, reason
+	return l.removalBefore(next, id, ranges)
 }
 
 // WALsBeforeFirst says which archived files can go when the backup id has become the first usable one: those before
@@ -98,12 +67,12 @@ func (l *Backups) WALsBeforeFirst(id string) (removal *WALRemoval, reason string
 	if previous := l.Previous(id, Usable...); previous != nil {
 		return nil, fmt.Sprintf("backup %s before it needs them", previous.ID)
 	}
-	return l.removalBefore(first, "")
+	return l.removalBefore(first, "", nil)
 }
 
 // removalBefore removes what lies before the first segment of a backup, as far as no other backup but the deleted one
-// needs it.
-func (l *Backups) removalBefore(next *BackupInfo, deleted string) (*WALRemoval, string) {
+// needs it. Backups to which the ranges belong need nothing else.
+func (l *Backups) removalBefore(next *BackupInfo, deleted string, ranges []WALRange) (*WALRemoval, string) {
 	if len(l.Unreadable) > 0 {
 		return nil, fmt.Sprintf("backup %s cannot be read, and may need them", l.Unreadable[0].ID)
 	}
@@ -111,23 +80,46 @@ func (l *Backups) removalBefore(next *BackupInfo, deleted string) (*WALRemoval, 
 	if next.BeginWAL == none {
 		return nil, fmt.Sprintf("the first WAL file of backup %s is not known", next.ID)
 	}
-	removal := &WALRemoval{Horizon: next.BeginWAL, Timelines: make(map[wal.TimelineID]bool)}
+	removal := &WALRemoval{
+		Horizon: next.BeginWAL, HorizonOf: next.ID, Timelines: make(map[wal.TimelineID]string), Ranges: ranges,
+	}
 	for _, b := range l.With(NeedsWAL...) {
-		if b.ID == deleted {
+		standalone := func(r WALRange) bool { return r.ID == b.ID }
+		if b.ID == deleted || slices.ContainsFunc(ranges, standalone) {
 			continue
 		}
-		removal.Timelines[b.Timeline] = true
-		removal.Timelines[b.BeginWAL.Timeline] = true
+		removal.protectTimelines(b)
 		// A backup that was killed long ago says STARTED for ever; only one that is newer than the deleted one can be
 		// running. A passive node copies old backups as well.
 		relevant := b.ID > deleted || b.Status == StatusSyncing
 		if relevant && b.BeginWAL != none && b.BeginWAL.Compare(removal.Horizon) < 0 {
-			removal.Horizon = b.BeginWAL
+			removal.Horizon, removal.HorizonOf = b.BeginWAL, b.ID
+		}
+	}
+	for _, b := range l.With(StatusEmpty, StatusStarted) {
+		if b.ID > deleted && b.BeginWAL == none {
+			removal.Elsewhere = b.ID
 		}
 	}
 	delete(removal.Timelines, 0)
 	delete(removal.Timelines, next.BeginWAL.Timeline)
 	return removal, ""
+}
+
+// protectTimelines protects the timelines of a backup, and those that may have branched off them: a timeline has a higher
+// number than the one that it comes from.
+func (r *WALRemoval) protectTimelines(b *BackupInfo) {
+	for _, tli := range []wal.TimelineID{b.Timeline, b.BeginWAL.Timeline} {
+		if tli == 0 {
+			continue
+		}
+		if r.Timelines[tli] == "" {
+			r.Timelines[tli] = b.ID
+		}
+		if tli < r.Horizon.Timeline && (r.Branches == 0 || tli < r.Branches) {
+			r.Branches, r.BranchesOf = tli, b.ID
+		}
+	}
 }
 
 // RemoveWALFiles removes archived files and the directories that become empty, and makes that durable. Take them off

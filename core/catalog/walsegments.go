@@ -19,6 +19,11 @@ type listedSegment struct {
 // time of All: archives have millions of lines, and people wait for their sums. number is that of the first line, next that
 // of the line after the last.
 func (l WALLines) segments(number int, f func(listedSegment), bad func(*WALLineError)) (next int) {
+	return l.each(number, f, func(*WALLine) {}, bad)
+}
+
+// each is segments with a function for the lines of other files; the line is valid until it returns.
+func (l WALLines) each(number int, f func(listedSegment), other func(*WALLine), bad func(*WALLineError)) (next int) {
 	for rest := l.text; len(rest) > 0; number++ {
 		raw := rest
 		if end := bytes.IndexByte(rest, '\n'); end >= 0 {
@@ -34,6 +39,8 @@ func (l WALLines) segments(number int, f func(listedSegment), bad func(*WALLineE
 		if err := line.parse(text); err == nil {
 			if segment, _ := line.File.Segment(); line.File.IsWAL() {
 				f(listedSegment{segment, line.Size, []byte(strings.Fields(text)[2])})
+			} else {
+				other(&line)
 			}
 		} else if strings.TrimSpace(text) != "" {
 			bad(l.badLine(number, text, err))

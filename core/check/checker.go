@@ -44,12 +44,21 @@ type Checker struct {
 	PrimarySync func() (text, problem string, err error)
 	// OpenCompressor starts the plugin of the option compression.
 	OpenCompressor func(context.Context) error
+	// WALGaps looks for WAL that backups need and the archive does not have; may be nil.
+	WALGaps func(context.Context) (Gaps, error)
 	// Encryption is the option of that name.
 	Encryption string
 
 	Archiver, StreamingArchiver bool
 	Policy                      Policy
 	Now                         func() time.Time
+}
+
+// Gaps is the WAL that is missing.
+type Gaps struct {
+	// Files is the number of files, First the name of the first one, which the backup needs.
+	Files         uint64
+	First, Backup string
 }
 
 // Policy are the limits that a server's backups and WAL have to keep; nil means no limit.
@@ -90,6 +99,7 @@ type probes struct {
 	directories             *answer[struct{}]
 	waiting                 *answer[waiting]
 	history                 *answer[*history]
+	gaps                    *answer[Gaps]
 	receiver                *answer[receiver]
 	compressor              *answer[struct{}]
 	transfer, label, ssh    *answer[[]Row]
@@ -129,6 +139,7 @@ func (c *Checker) start(ctx context.Context, timeout time.Duration) *probes {
 		walSQL: askIf(ctx, timeout, c.WALSQL), walStreaming: askIf(ctx, timeout, c.WALStreaming),
 		waiting:  ask(ctx, timeout, c.lookForWAL),
 		history:  ask(ctx, first, c.readHistory),
+		gaps:     askIf(ctx, timeout, c.WALGaps),
 		receiver: ask(ctx, timeout, c.receiving),
 	}
 	if !c.Disabled {

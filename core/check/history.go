@@ -181,6 +181,20 @@ func (c *Checker) localSetup(r *rows, p *probes) {
 		}
 	}
 	c.policies(r, p)
+	c.gaps(r, p)
+}
+
+// gaps adds the row of WAL that a recovery would miss.
+func (c *Checker) gaps(r *rows, p *probes) {
+	found, err := waitIf(p.gaps)
+	switch {
+	case err != nil:
+		r.failed(labelGaps, err)
+	case found.Files > 0:
+		r.fail(labelGaps, fmt.Sprintf("%d WAL files that backups need are not in the archive, the first is %s, needed by backup %s: "+
+			"no recovery gets past it; 'barman wal-gaps %s' names all; put them into the incoming directory if they exist anywhere, "+
+			"and take a new backup", found.Files, found.First, found.Backup, c.Server))
+	}
 }
 
 // backups adds the rows of the compression and of what the catalog holds.

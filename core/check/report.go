@@ -52,6 +52,7 @@ const (
 	labelFailedBackups     = "failed backups"
 	labelUnreadable        = "unreadable backups"
 	labelIndex             = "WAL index"
+	labelGaps              = "WAL gaps"
 	labelArchiverErrors    = "archiver errors"
 	labelEmptyIncoming     = "empty incoming directory"
 	labelEmptyStreaming    = "empty streaming directory"
@@ -64,7 +65,7 @@ const (
 
 // tolerated are the checks that a backup ignores.
 var tolerated = []string{
-	labelMinimumRedundancy, labelMaximumAge, LabelMinimumSize, labelFailedBackups, labelUnreadable, labelIndex, labelArchiverErrors,
+	labelMinimumRedundancy, labelMaximumAge, LabelMinimumSize, labelFailedBackups, labelUnreadable, labelIndex, labelGaps, labelArchiverErrors,
 	labelEmptyIncoming, labelEmptyStreaming, labelIncomingQueue, labelStreamingQueue, labelWALMaximumAge, labelIsStandby,
 	labelBackupMode, // a backup ends what an interrupted one has left, or says why it cannot
 }

@@ -53,6 +53,17 @@ func (e *BusyError) Error() string {
 // Unwrap gives ErrBusy.
 func (e *BusyError) Unwrap() error { return ErrBusy }
 
+// By says who holds the lock because of which an Acquire failed, for messages; empty when it failed for another reason:
+//
+//	process 4711 ("barman backup main", since 2025-01-31 02:00:00)
+func By(err error) string {
+	var busy *BusyError
+	if !errors.As(err, &busy) {
+		return ""
+	}
+	return busy.Holder.String()
+}
+
 // PermissionError is a lock file or directory that this user may not use. Its chain holds the system's error, which
 // matches fs.ErrPermission.
 type PermissionError struct {

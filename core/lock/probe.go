@@ -22,6 +22,15 @@ func Probe(path string) (held bool, pid int, err error) {
 	return held, holder.PID, err
 }
 
+// Find tells whether a lock is held, and by whom; otherwise as Probe.
+func Find(dir string, name Name) (holder Holder, held bool, err error) {
+	base, err := name.File()
+	if err != nil {
+		return Holder{}, false, err
+	}
+	return probe(filepath.Join(dir, base))
+}
+
 func probe(path string) (holder Holder, held bool, err error) {
 	// Without O_CREATE: asking must not leave files behind. O_NONBLOCK: nor hang on a FIFO.
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)

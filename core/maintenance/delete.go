@@ -55,7 +55,11 @@ func (k *Keeper) Delete(ctx context.Context, id string) error {
 }
 
 func (k *Keeper) mayDelete(id string, list *catalog.Backups, keeps map[string]catalog.Keep) error {
-	err := retention.CheckDelete(id, k.examined(list, keeps), k.MinimumRedundancy)
+	marked, err := k.Catalog.Marked()
+	if err != nil {
+		return err
+	}
+	err = retention.CheckDelete(id, list.ForRetention(keeps, marked, ""), k.MinimumRedundancy)
 	var minimum *retention.MinimumRedundancyError
 	switch {
 	case errors.As(err, new(*retention.KeptError)):
@@ -109,6 +113,11 @@ func (k *Keeper) remove(ctx context.Context, b *catalog.BackupInfo, byRetention 
 	if err != nil {
 		return err
 	}
+	if byRetention {
+		if err := k.refuseGrowing(b.ID, list); err != nil {
+			return err
+		}
+	}
 	resumed, err := k.condemn(b.ID)
 	if err != nil {
 		return err
@@ -136,6 +145,19 @@ func (k *Keeper) remove(ctx context.Context, b *catalog.BackupInfo, byRetention 
 	}
 	k.remeasure(ctx, next)
 	k.Hooks.PostDelete(ctx, b)
+	return nil
+}
+
+// refuseGrowing refuses to delete what a backup depends on that has begun since the policy was asked.
+func (k *Keeper) refuseGrowing(id string, list *catalog.Backups) error {
+	running := k.running(list)
+	for _, b := range list.Descendants(id) {
+		if b.ID == running {
+			k.Out.Warning("Skipping delete of backup %s for server %s: incremental backup %s, which depends on it, is being taken",
+				id, k.Server, running)
+			return ErrRefused
+		}
+	}
 	return nil
 }
 

@@ -41,6 +41,8 @@ type Keeper struct {
 	Out               report.Messenger
 	Log               hclog.Logger
 	Now               func() time.Time
+	// Clock is ReadClock, or nil to trust Now whatever it says.
+	Clock func() Clock
 }
 
 // ErrRefused means that a backup may not be deleted; the reason was reported.
@@ -151,7 +153,7 @@ func (k *Keeper) running(list *catalog.Backups) string {
 	if held, _, err := lock.Probe(filepath.Join(k.LockDir, name)); err != nil || !held {
 		return ""
 	}
-	if b := list.Last(catalog.StatusStarted); b != nil {
+	if b := list.Last(catalog.StatusEmpty, catalog.StatusStarted); b != nil {
 		return b.ID
 	}
 	return ""

@@ -191,6 +191,48 @@ func TestEnforceOfChains(t *testing.T) {
 	s.wantWAL(7, 8, 9)
 }
 
+// TestAParentStaysWhileItsChildBegins is about the moments after Python Barman has written that an incremental backup exists.
+func TestAParentStaysWhileItsChildBegins(t *testing.T) {
+	for name, duringDelete := range map[string]bool{"before cron": false, "while cron is at it": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, "REDUNDANCY 1")
+			s.archive(1, 9)
+			root := s.backup(20, 2, 3)
+			s.backup(1, 7, 8)
+			var l *lock.Lock
+			begin := func() {
+				child := catalog.NewBackupInfo(id(0), "main", catalog.ModePostgres)
+				child.ParentID = root.ID
+				check(t, s.Catalog.Save(child))
+				var err error
+				l, err = lock.Acquire(t.Context(), s.LockDir, lock.ForServer(lock.Backup, "main"), false)
+				check(t, err)
+			}
+			if duringDelete {
+				s.scripts.answer = func(ev sdkhook.Event) sdkhook.Outcome {
+					if ev.Phase == sdkhook.PhasePre && l == nil {
+						begin()
+					}
+					return sdkhook.Success
+				}
+			} else {
+				begin()
+			}
+			check(t, s.Enforce(t.Context()))
+			list, err := s.Catalog.List()
+			check(t, err)
+			if b := list.Get(root.ID); b == nil || b.Status != catalog.StatusDone {
+				t.Errorf("the parent is %+v", b)
+			}
+			s.wantWAL(1, 2, 3, 4, 5, 6, 7, 8, 9)
+			if told := s.out.has("W Skipping delete of backup " + root.ID); told != duringDelete {
+				t.Errorf("messages %q", s.out.lines)
+			}
+			check(t, l.Release())
+		})
+	}
+}
+
 func TestEnforceGoesOnAfterADeleteThatFails(t *testing.T) {
 	s := newSite(t, "REDUNDANCY 1")
 	s.backup(40, 2, 3)
@@ -292,7 +334,8 @@ func TestVerdictsDoNotCountABackupThatIsBeingDeleted(t *testing.T) {
 	check(t, s.Catalog.MarkDelete(newest.ID))
 	list, err := s.Catalog.List()
 	check(t, err)
-	verdicts := s.Verdicts(list, nil)
+	verdicts, err := s.Verdicts(list, nil)
+	check(t, err)
 	if got := verdicts.Of(id(20)).Label; got != retention.Valid {
 		t.Errorf("the backup that will be the only one is %s", got)
 	}

@@ -1,7 +1,6 @@
 package maintenance
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -13,28 +12,15 @@ import (
 // markSuffix ends the names of the marks in meta/.
 const markSuffix = "-delete_this"
 
-// resumeDeletes completes the deletes whose process died.
-func (k *Keeper) resumeDeletes(ctx context.Context) error {
-	list, keeps, err := k.backups()
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, b := range list.All {
-		marked, err := k.Catalog.MarkedForDelete(b.ID)
-		switch {
-		case err != nil:
-			errs = append(errs, err)
-		case !marked:
-		case keeps[b.ID] != catalog.KeepNone:
+// reportKept warns of deletes whose process died and that cannot be completed, because the backup is kept.
+func (k *Keeper) reportKept(s Situation) {
+	for _, b := range s.Backups.All {
+		if s.Marked[b.ID] && s.Keeps[b.ID] != catalog.KeepNone {
 			k.Out.Warning("The delete of backup %s of server %s was interrupted, and the backup is kept: it is not deleted. "+
 				"Release it to let the delete complete, or remove %s to have it back",
 				b.ID, k.Server, k.Catalog.Layout.AnnotationPath(b.ID, strings.TrimPrefix(markSuffix, "-")))
-		default:
-			errs = append(errs, k.expire(ctx, b.ID, list, "Completing the interrupted delete of backup %s for server %s"))
 		}
 	}
-	return errors.Join(append(errs, k.removeStrayMarks(list))...)
 }
 
 // removeStrayMarks removes the marks of backups that have no description any more, with any content that is left: the last

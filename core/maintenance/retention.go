@@ -3,6 +3,7 @@ package maintenance
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/lock"
@@ -10,73 +11,102 @@ import (
 )
 
 // Verdicts applies the retention policy to a catalog.
-func (k *Keeper) Verdicts(list *catalog.Backups, keeps map[string]catalog.Keep) *retention.Report {
-	return retention.Evaluate(k.Policy, k.examined(list, keeps), k.MinimumRedundancy, k.Now())
+func (k *Keeper) Verdicts(list *catalog.Backups, keeps map[string]catalog.Keep) (*retention.Report, error) {
+	situation, err := k.situation(list, keeps)
+	if err != nil {
+		return nil, err
+	}
+	return situation.Plan().Report, nil
 }
 
-// examined is what the policy looks at. A backup that is marked for deletion does not count any more, unless it is kept.
-func (k *Keeper) examined(list *catalog.Backups, keeps map[string]catalog.Keep) []retention.Backup {
-	backups := list.ForRetention(keeps, k.running(list))
-	for i := range backups {
-		b := &backups[i]
-		if b.Keep != retention.KeepNone {
-			continue
-		}
-		if marked, err := k.Catalog.MarkedForDelete(b.ID); err != nil {
-			k.Log.Warn("cannot tell whether a backup is being deleted", "server", k.Server, "backup", b.ID, "error", err)
-		} else if marked {
-			b.Done = false
-		}
+// Plan is what Enforce would do at this moment.
+func (k *Keeper) Plan() (*Plan, error) {
+	list, keeps, err := k.backups()
+	if err != nil {
+		return nil, err
 	}
-	return backups
+	situation, err := k.situation(list, keeps)
+	if err != nil {
+		return nil, err
+	}
+	return situation.Plan(), nil
+}
+
+// PlanAt is what Enforce would do at another moment, with those backups of today that there were by then.
+func (k *Keeper) PlanAt(at time.Time) (*Plan, error) {
+	list, keeps, err := k.backups()
+	if err != nil {
+		return nil, err
+	}
+	situation, err := k.situation(list.At(at), keeps)
+	if err != nil {
+		return nil, err
+	}
+	situation.Now, situation.Distrust = at, ""
+	return situation.Plan(), nil
+}
+
+// situation is what there is to decide on.
+func (k *Keeper) situation(list *catalog.Backups, keeps map[string]catalog.Keep) (Situation, error) {
+	marked, err := k.Catalog.Marked()
+	if err != nil {
+		return Situation{}, err
+	}
+	clock, _, err := k.clock()
+	return Situation{
+		Policy: k.Policy, MinimumRedundancy: k.MinimumRedundancy, Backups: list, Keeps: keeps, Marked: marked,
+		Running: k.running(list), Now: k.Now(), Distrust: clock.distrust(),
+	}, err
 }
 
 // Enforce deletes the backups that the policy does not need any more, and completes deletes that were interrupted. What
 // cannot be deleted does not keep the rest; the errors are joined.
 func (k *Keeper) Enforce(ctx context.Context) error {
-	errs := []error{k.resumeDeletes(ctx)}
 	list, keeps, err := k.backups()
 	if err != nil {
-		return errors.Join(append(errs, err)...)
+		return err
+	}
+	situation, err := k.situation(list, keeps)
+	if err != nil {
+		return err
 	}
 	for _, u := range list.Unreadable {
 		k.Log.Warn("backup cannot be read", "server", k.Server, "backup", u.ID, "error", u.Err)
 	}
-	if k.Policy.Kind == retention.None {
-		return errors.Join(errs...)
-	}
-	verdicts := k.Verdicts(list, keeps)
-	for _, text := range verdicts.Warnings {
+	plan := situation.Plan()
+	for _, text := range plan.Warnings {
 		k.Log.Warn(text, "server", k.Server)
 	}
-	for _, id := range verdicts.Obsolete() {
-		errs = append(errs, k.expire(ctx, id, list, "Enforcing retention policy: removing backup %s for server %s"))
-	}
-	return errors.Join(errs...)
+	k.reportKept(situation)
+	errs := k.carryOut(ctx, plan)
+	return errors.Join(append(errs, k.removeStrayMarks(list), k.recordClock())...)
 }
 
-// expire deletes a backup after those that depend on it. When one of these cannot be deleted, because somebody works on
-// it or for any other reason, the backup stays.
-func (k *Keeper) expire(ctx context.Context, id string, list *catalog.Backups, announcement string) error {
-	ids := []string{}
-	for _, b := range list.Descendants(id) {
-		ids = append(ids, b.ID)
-	}
-	for _, one := range append(ids, id) {
-		if _, err := k.Catalog.Load(one); errors.Is(err, catalog.ErrNoBackup) {
-			continue // went with the backup that it depended on
+// carryOut deletes what a plan says. When a backup cannot be deleted, because somebody works on it or for any other reason,
+// those that it depends on stay.
+func (k *Keeper) carryOut(ctx context.Context, plan *Plan) (errs []error) {
+	stays := make(map[string]bool)
+	for _, one := range plan.Deletes {
+		if stays[one.Tree] {
+			continue
 		}
-		k.Out.Info(announcement, one, k.Server)
-		err := k.deleteExpired(ctx, one)
+		announcement := "Enforcing retention policy: removing backup %s for server %s"
+		if one.Resumed {
+			announcement = "Completing the interrupted delete of backup %s for server %s"
+		}
+		k.Out.Info(announcement, one.ID, k.Server)
+		err := k.deleteExpired(ctx, one.ID)
+		if err == nil {
+			continue
+		}
+		stays[one.Tree] = true
 		switch {
 		case errors.Is(err, lock.ErrBusy):
-			k.Out.Warning("%s", Busy(err, k.Server, one))
-			return nil
-		case errors.Is(err, ErrRefused):
-			return nil // reported
-		case err != nil:
-			return err
+			k.Out.Warning("%s", Busy(err, k.Server, one.ID))
+		case errors.Is(err, ErrRefused): // reported
+		default:
+			errs = append(errs, err)
 		}
 	}
-	return nil
+	return errs
 }

@@ -16,7 +16,7 @@ const (
 type Backup struct {
 	// ID orders backups in time: byte order.
 	ID string
-	// Done means status DONE. Leave backups of status EMPTY out.
+	// Done means status DONE. Leave backups of status EMPTY out, unless they are incremental.
 	Done bool
 	// EndTime is when the backup ended; zero when that is not known.
 	EndTime time.Time
@@ -26,6 +26,9 @@ type Backup struct {
 	Keep Keep
 	// InProgress means that a process is taking the backup at this moment. A chain is not obsolete while it grows.
 	InProgress bool
+	// Doomed means that a delete of the backup began. It does not count any more and is obsolete, with all that depends on
+	// it, unless it is kept: somebody said so later than whoever began the delete.
+	Doomed bool
 }
 
 // Label is the state of a backup under a policy, as it is shown.
@@ -69,6 +72,8 @@ type Report struct {
 	RecoverableFrom time.Time
 	// Warnings are sentences for the log.
 	Warnings []string
+	// Held says why nothing becomes obsolete by the policy at this moment; empty when the policy rules.
+	Held string
 
 	byID map[string]int
 }

@@ -19,5 +19,8 @@
 //   - Obsolete backups leave at least minimum_redundancy complete backups that are not incremental.
 //   - Only backups that are DONE count. A backup that failed, or still waits for WAL files, neither counts nor is
 //     obsolete.
-//   - An incremental backup has the verdict of the full backup at its root.
+//   - An incremental backup has the verdict of the full backup at its root, unless it is kept or being taken; then its
+//     whole chain stays.
+//   - A backup whose delete began is obsolete, with all that depends on it.
+//   - Nothing else is obsolete while the clock is not to be trusted.
 package retention

@@ -7,21 +7,41 @@ import (
 	"time"
 )
 
-// Evaluate applies a policy at the moment now.
+// Input is everything that a verdict depends on.
+type Input struct {
+	Policy Policy
+	// Backups may be in any order.
+	Backups []Backup
+	// MinimumRedundancy is the least number of backups that may remain; it raises the number of REDUNDANCY, or makes older
+	// backups OBSOLETE* instead of OBSOLETE.
+	MinimumRedundancy int
+	Now               time.Time
+	// Distrust says why Now may be wrong; empty when nothing speaks against it. Evaluate finds one reason by itself: a
+	// backup that ended in the future.
+	Distrust string
+}
+
+// clockTolerance is how far the clocks of two hosts may be apart before one of them is called wrong.
+const clockTolerance = time.Hour
+
+// Evaluate applies a policy.
 //
 // REDUNDANCY n needs the n newest complete backups, counting only those that are DONE and not incremental; kept ones
 // count. RECOVERY WINDOW needs every backup of the window and the newest one that ended before it, the anchor.
-// minimumRedundancy is the least number of backups that may remain; it raises n, or makes older backups OBSOLETE*
-// instead of OBSOLETE.
 //
 // REDUNDANCY 0 with a minimum of 0 would delete every backup, the newest included, each time cron runs. It is treated
 // as 1, with a warning.
-func Evaluate(policy Policy, backups []Backup, minimumRedundancy int, now time.Time) *Report {
-	e := &evaluation{policy: policy, minimum: minimumRedundancy, now: now, report: &Report{byID: make(map[string]int)}}
-	e.backups = slices.Clone(backups)
+//
+// While the clock is not trusted nothing is obsolete but what is doomed: a day later does no harm, a day earlier does.
+func Evaluate(in Input) *Report {
+	e := &evaluation{policy: in.Policy, minimum: in.MinimumRedundancy, now: in.Now, report: &Report{byID: make(map[string]int)}}
+	e.backups = slices.Clone(in.Backups)
 	slices.SortFunc(e.backups, func(a, b Backup) int { return cmp.Compare(b.ID, a.ID) })
 	e.growTrees()
-	switch policy.Kind {
+	if e.policy.Kind != None {
+		e.report.Held = cmp.Or(in.Distrust, e.fromTheFuture())
+	}
+	switch e.policy.Kind {
 	case Redundancy:
 		e.redundancy()
 	case RecoveryWindow:
@@ -40,39 +60,22 @@ type evaluation struct {
 	now     time.Time
 	// backups are newest first.
 	backups []Backup
-	// roots maps an incremental backup to the full one it depends on; one whose root is missing is not in it.
-	roots map[string]string
-	// growing are the roots of chains to which a backup is being added.
-	growing map[string]bool
+	trees
 	// verdict is that of each backup; children is what the incremental backups of a root get.
 	verdict  map[string]Verdict
 	children map[string]Verdict
 	report   *Report
 }
 
-// growTrees finds the root of every incremental backup.
-func (e *evaluation) growTrees() {
-	e.verdict = make(map[string]Verdict, len(e.backups))
-	e.children = make(map[string]Verdict)
-	e.roots = make(map[string]string)
-	e.growing = make(map[string]bool)
-	parents := make(map[string]string, len(e.backups))
+// fromTheFuture says of a backup that ended after now, if there is one, that the clock must be wrong, or was.
+func (e *evaluation) fromTheFuture() string {
 	for _, b := range e.backups {
-		parents[b.ID] = b.Parent
-	}
-	for _, b := range e.backups {
-		root := b.ID
-		for steps := 0; parents[root] != "" && steps <= len(parents); steps++ {
-			root = parents[root]
-		}
-		// A root that is not in the list is missing; one that has a parent is part of a cycle.
-		if parent, known := parents[root]; b.Parent != "" && known && parent == "" {
-			e.roots[b.ID] = root
-			if b.InProgress {
-				e.growing[root] = true
-			}
+		if b.Done && b.EndTime.Sub(e.now) > clockTolerance {
+			return fmt.Sprintf("backup %s ended at %s, which is in the future: the clock is wrong, or was",
+				b.ID, b.EndTime.Format(time.RFC3339))
 		}
 	}
+	return ""
 }
 
 func (e *evaluation) warn(format string, args ...any) {
@@ -95,13 +98,16 @@ func (e *evaluation) decide(b Backup, policyLabel Label, reason string, standalo
 		v.Label, v.Reason = KeptFull, "it is kept in full until somebody releases it"
 		child = Verdict{Label: Valid, Reason: fmt.Sprintf("it depends on %s, which is kept in full", b.ID)}
 	}
-	if e.growing[b.ID] {
-		const growing = "an incremental backup that depends on it is being taken"
+	why := e.needed[b.ID]
+	if why == "" && e.report.Held != "" {
+		why = "nothing expires now, because " + e.report.Held
+	}
+	if why != "" {
 		if v.Label == Obsolete {
-			v.Label, v.Reason = Valid, growing
+			v.Label, v.Reason = Valid, why
 		}
 		if child.Label == Obsolete {
-			child.Label, child.Reason = Valid, fmt.Sprintf("an incremental backup that depends on %s is being taken", b.ID)
+			child.Label, child.Reason = Valid, why
 		}
 	}
 	e.verdict[b.ID] = v
@@ -201,20 +207,18 @@ func (e *evaluation) withoutPolicy() {
 
 // finish gives incremental backups the verdict of their root and fills in the rest of the report.
 func (e *evaluation) finish() {
+	if e.report.Held != "" {
+		e.warn("nothing expires now, because %s", e.report.Held)
+	}
 	for i, b := range e.backups {
 		v := e.verdict[b.ID]
 		if b.Parent != "" {
-			root, ok := e.roots[b.ID]
-			if ok {
-				v = e.children[root]
-			} else {
-				v = Verdict{Label: Undecided, Reason: "the backup that it depends on is missing"}
-				e.warn("incremental backup %s depends on %s, and its chain is not complete: it cannot be restored",
-					b.ID, b.Parent)
-			}
-			if b.InProgress {
-				v = Verdict{Label: Undecided, Reason: "it is being taken"}
-			}
+			v = e.dependent(b)
+		}
+		if doomed := e.doomed[b.ID]; doomed == b.ID {
+			v = Verdict{Label: Obsolete, Reason: "its delete began, and cron completes it"}
+		} else if doomed != "" {
+			v = Verdict{Label: Obsolete, Reason: fmt.Sprintf("it depends on %s, whose delete began", doomed)}
 		}
 		v.ID = b.ID
 		e.report.byID[b.ID] = i
@@ -226,4 +230,19 @@ func (e *evaluation) finish() {
 			}
 		}
 	}
+}
+
+// dependent is the verdict of an incremental backup.
+func (e *evaluation) dependent(b Backup) Verdict {
+	root, ok := e.roots[b.ID]
+	switch {
+	case !ok:
+		e.warn("incremental backup %s depends on %s, and its chain is not complete: it cannot be restored", b.ID, b.Parent)
+		return Verdict{Label: Undecided, Reason: "the backup that it depends on is missing"}
+	case b.InProgress:
+		return Verdict{Label: Undecided, Reason: "it is being taken"}
+	case b.Keep != KeepNone:
+		return Verdict{Label: KeptFull, Reason: "it is kept until somebody releases it"}
+	}
+	return e.children[root]
 }

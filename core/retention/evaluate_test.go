@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,8 @@ func parse(t testing.TB, text string) []Backup {
 				b.Keep = KeepFull
 			case "standalone":
 				b.Keep = KeepStandalone
+			case "doomed":
+				b.Doomed = true
 			case "noend":
 				b.EndTime = time.Time{}
 			default:
@@ -62,7 +65,7 @@ func evaluate(t testing.TB, policy, backups string, minimum int) *Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Evaluate(p, parse(t, backups), minimum, now)
+	return Evaluate(Input{Policy: p, Backups: parse(t, backups), MinimumRedundancy: minimum, Now: now})
 }
 
 type retentionCase struct {
@@ -230,6 +233,44 @@ var retentionCases = []retentionCase{
 		name: "an unknown end behind the anchor", policy: "RECOVERY WINDOW OF 7 DAYS", backups: "02:noend 11 18",
 		anchor: "11", firstValid: "11", from: 11, want: "18=VALID 11=VALID 02=OBSOLETE",
 	},
+	// Deletes that were interrupted
+	{
+		name: "a doomed one does not count and goes", policy: "REDUNDANCY 2", backups: "04 11 18:doomed", firstValid: "04", from: 4,
+		want: "18=OBSOLETE 11=VALID 04=VALID",
+	},
+	{
+		name: "a doomed one takes along what depends on it", policy: "REDUNDANCY 2", backups: "04:doomed 05.04 06.05 11.99 18", firstValid: "18",
+		from: 18, want: "18=VALID 11=- 06=OBSOLETE 05=OBSOLETE 04=OBSOLETE", warnings: 1,
+	},
+	{
+		name: "a doomed one that is kept stays", policy: "REDUNDANCY 1", backups: "04:doomed:full 18", firstValid: "04", from: 4,
+		want: "18=VALID 04=KEEP:FULL",
+	},
+	{
+		name: "a doomed one stays while a backup that depends on it is taken", policy: "REDUNDANCY 1", backups: "04:doomed 11.04:running 18",
+		firstValid: "18", from: 18, want: "18=VALID 11=- 04=-",
+	},
+	{
+		name: "a doomed one goes without a policy", policy: "", backups: "04:doomed 18", firstValid: "18", from: 18, want: "18=- 04=OBSOLETE",
+	},
+	// Chains that are needed
+	{
+		name: "a chain with a kept incremental stays", policy: "REDUNDANCY 1", backups: "04 05.04 06.05:full 18", firstValid: "04", from: 4,
+		want: "18=VALID 06=KEEP:FULL 05=VALID 04=VALID",
+	},
+	// A wrong clock
+	{
+		name: "nothing expires while a backup is in the future", policy: "REDUNDANCY 1", backups: "04 11:full 18 25", firstValid: "04", from: 4,
+		want: "25=VALID 18=VALID 11=KEEP:FULL 04=VALID", warnings: 1,
+	},
+	{
+		name: "but what is doomed goes", policy: "RECOVERY WINDOW OF 1 DAY", backups: "04:doomed 11 18 25", firstValid: "11", from: 11,
+		want: "25=VALID 18=VALID 11=VALID 04=OBSOLETE", anchor: "18", warnings: 1,
+	},
+	{
+		name: "a failed one in the future proves nothing", policy: "REDUNDANCY 1", backups: "11 18 25:failed", firstValid: "18", from: 18,
+		want: "25=- 18=VALID 11=OBSOLETE",
+	},
 	// No policy
 	{
 		name: "without a policy nothing is obsolete", policy: "", backups: "04:full 11 12.11 18:failed", firstValid: "04", from: 4,
@@ -355,6 +396,7 @@ func randomBackups(random *rand.Rand) []Backup {
 		if random.IntN(15) == 0 {
 			b.EndTime = time.Time{}
 		}
+		b.Doomed = random.IntN(10) == 0
 		backups = append(backups, b)
 	}
 	if len(backups) > 3 && random.IntN(4) == 0 {
@@ -374,11 +416,18 @@ func TestRetentionNeverLeavesTooLittle(t *testing.T) {
 		if random.IntN(2) == 0 {
 			policy = Policy{Kind: RecoveryWindow, N: random.IntN(30), Unit: Days}
 		}
-		r := Evaluate(policy, backups, minimum, now)
+		r := Evaluate(Input{Policy: policy, Backups: backups, MinimumRedundancy: minimum, Now: now})
 		if fault := checkInvariants(r, policy, backups, minimum); fault != "" {
 			t.Fatalf("%s\npolicy %s, minimum %d\nbackups %+v\nverdicts %s", fault, policy, minimum, backups, labels(r))
 		}
 	}
+}
+
+// expires tells whether the policy lets something go.
+func expires(r *Report) bool {
+	return slices.ContainsFunc(r.Verdicts, func(v Verdict) bool {
+		return v.Label == Obsolete && !strings.Contains(v.Reason, "delete began")
+	})
 }
 
 func checkInvariants(r *Report, policy Policy, backups []Backup, minimum int) string {
@@ -394,14 +443,14 @@ func checkInvariants(r *Report, policy Policy, backups []Backup, minimum int) st
 		switch {
 		case label == Obsolete && b.Keep != KeepNone:
 			return "a kept backup is obsolete: " + b.ID
-		case label == Obsolete && !b.Done && b.Parent == "":
+		case label == Obsolete && !b.Done && !b.Doomed && b.Parent == "":
 			return "an incomplete backup is obsolete: " + b.ID
 		case label == Obsolete && b.InProgress:
 			return "a running backup is obsolete: " + b.ID
 		case r.Of(b.ID).Reason == "":
 			return "no reason for " + b.ID
 		}
-		if b.Done && b.Parent == "" {
+		if b.Done && b.Parent == "" && (!b.Doomed || b.Keep != KeepNone) {
 			newest = max(newest, b.ID)
 			total++
 			if label != Obsolete {
@@ -420,7 +469,7 @@ func checkInvariants(r *Report, policy Policy, backups []Backup, minimum int) st
 		return fmt.Sprintf("%d of %d backups remain, %d are required", remaining, total, required)
 	case r.Anchor != "" && r.Of(r.Anchor).Label == Obsolete:
 		return "the anchor is obsolete"
-	case policy.Kind == RecoveryWindow && r.Anchor == "" && len(r.Obsolete()) > 0:
+	case policy.Kind == RecoveryWindow && r.Anchor == "" && expires(r):
 		return "something is obsolete without an anchor"
 	}
 	// Whoever needs a backup keeps it: a valid incremental backup has no obsolete ancestor.

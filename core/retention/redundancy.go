@@ -25,11 +25,13 @@ func (e *KeptError) Error() string {
 	return fmt.Sprintf("backup %s cannot be deleted: it is kept (%s); release it first", e.ID, e.Keep)
 }
 
-// Count is the number of backups that minimum_redundancy counts: DONE and not incremental, kept or not.
+// Count is the number of backups that minimum_redundancy counts: DONE and not incremental, kept or not. One whose delete
+// began does not count, unless it is kept.
 func Count(backups []Backup) int {
 	n := 0
 	for _, b := range backups {
-		if b.Done && b.Parent == "" {
+		doomed := b.Doomed && b.Keep == KeepNone
+		if b.Done && !doomed && b.Parent == "" {
 			n++
 		}
 	}
@@ -47,7 +49,7 @@ func CheckDelete(id string, backups []Backup, minimumRedundancy int) error {
 		if b.Keep != KeepNone {
 			return &KeptError{ID: id, Keep: b.Keep}
 		}
-		if current := Count(backups); b.Done && b.Parent == "" && minimumRedundancy >= current {
+		if current := Count(backups); b.Done && !b.Doomed && b.Parent == "" && minimumRedundancy >= current {
 			return &MinimumRedundancyError{ID: id, Minimum: minimumRedundancy, Current: current}
 		}
 	}
