@@ -44,7 +44,7 @@ func holdWithChild(dir string) {
 		os.Exit(1)
 	}
 	fmt.Fprintln(os.Stdout, child.Process.Pid)
-	select {}
+	time.Sleep(time.Hour) // select {} is a deadlock to the runtime, and would end the process before it is killed
 }
 
 func acquire(t *testing.T, dir string, name Name) *Lock {
