@@ -30,8 +30,10 @@ type backedUp struct {
 func (b *bed) newBackedUp(t *testing.T, name string) *backedUp {
 	t.Helper()
 	s := &backedUp{bed: b, dir: b.mkdir(t, name), sshd: lab.StartSSHD(t)}
-	archive := b.write(t, filepath.Join(name, "archive"), fmt.Sprintf("#!/bin/sh\nfor d in %s/*/main/incoming; do\n"+
-		"\t[ ! -d \"$d\" ] || { cp \"$1\" \"$d/.$2\" && mv \"$d/.$2\" \"$d/$2\" || exit 1; }\ndone\n", s.dir))
+	// pgbackrest wants to see its name in archive_command.
+	archive := b.write(t, filepath.Join(name, "archive_for_barman_and_pgbackrest"), fmt.Sprintf("#!/bin/sh\nfor d in %s/*/main/incoming; do\n"+
+		"\t[ ! -d \"$d\" ] || { cp \"$1\" \"$d/.$2\" && mv \"$d/.$2\" \"$d/$2\" || exit 1; }\ndone\n"+
+		"for f in %[1]s/push-*; do\n\t[ ! -e \"$f\" ] || . \"$f\" || exit 1\ndone\n", s.dir))
 	s.cluster = lab.StartCluster(t, lab.ClusterOptions{
 		Dir: b.mkdir(t, name, "cluster"), ArchiveCommand: "sh " + archive + " %p %f",
 		Settings: map[string]string{"max_wal_size": "'4GB'", "fsync": "off"},
@@ -170,7 +172,7 @@ func (s *backedUp) barmans(t *testing.T, method string, full bool) []contender {
 // removeHomes makes room on the disk, and spares archive_command the copies.
 func (s *backedUp) removeHomes(t *testing.T) {
 	t.Helper()
-	s.as(t, "sh", "-c", "rm -rf "+s.dir+"/ours-* "+s.dir+"/debian-* "+s.dir+"/pgbackrest "+s.dir+"/copy")
+	s.as(t, "sh", "-c", "rm -rf "+s.dir+"/ours-* "+s.dir+"/debian-* "+s.dir+"/pgbackrest* "+s.dir+"/push-* "+s.dir+"/copy")
 }
 
 // home makes an empty barman_home.

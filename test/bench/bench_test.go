@@ -38,6 +38,7 @@ func TestBench(t *testing.T) {
 		{"receive-wal", benchReceive},
 		{"restore", benchRestore},
 		{"backup", benchBackup},
+		{"recover", benchRecover},
 		{"sync", benchSync},
 		{"plugin", benchPluginStart},
 	} {
