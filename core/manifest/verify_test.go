@@ -7,11 +7,30 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
+
+// wantGlance wants a glance to find what can be seen without reading files.
+func wantGlance(t *testing.T, tree Tree, all map[string]Kind) {
+	t.Helper()
+	want := maps.Clone(all)
+	maps.DeleteFunc(want, func(_ string, kind Kind) bool { return kind == WrongSum || kind == Extra })
+	report, err := Glance(t.Context(), tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]Kind{}
+	for _, p := range report.Problems {
+		found[p.Path] = p.Kind
+	}
+	if !maps.Equal(found, want) || report.Count != int64(len(want)) || report.Files != int64(len(names))+1 {
+		t.Errorf("a glance at %d files found %v, want %v", report.Files, found, want)
+	}
+}
 
 // TestEveryDamageIsFound damages a good backup in one way after the other.
 func TestEveryDamageIsFound(t *testing.T) {
@@ -55,6 +74,7 @@ func TestEveryDamageIsFound(t *testing.T) {
 			generate(t, tree)
 			test.damage(t, tree)
 			wantProblems(t, tree, test.want)
+			wantGlance(t, tree, test.want)
 		})
 	}
 }

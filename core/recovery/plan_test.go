@@ -86,7 +86,7 @@ Backup      20260110T100000 "weekly", PostgreSQL 15, postgres, 38.1 MiB
             taken from 2026-01-10 10:00:00+00:00
                     to 2026-01-10 10:05:00+00:00
 Target      time 2026-01-10 12:00:00.500000+01:00
-            there PostgreSQL does: promote
+            when it is reached: promote
 Clocks      target                 possible from          to
   UTC       2026-01-10 11:00:00+00 2026-01-10 10:05:00+00 2026-01-10 18:33:12+00
   here      2026-01-10 12:00:00+01 2026-01-10 11:05:00+01 2026-01-10 19:33:12+01
@@ -95,7 +95,7 @@ Timeline    1, then 2 from 0/540000 on (00000002.history)
             recovery_target_timeline = 2
 WAL         000000010000000000000002 to 000000010000000000000004
             3 files, 3.0 MiB, copied to /srv/pg/barman_wal
-            needed from 0/200028 to 0/380000, there up to 0/500000
+            needed from 0/200028 to 0/380000, archived up to 0/500000
   MISSING   000000020000000000000005 to 000000020000000000000006, 2 files
             000000020000000000000009
 Destination /srv/pg

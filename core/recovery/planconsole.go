@@ -73,7 +73,7 @@ func (t planText) target() {
 	}
 	action := ""
 	if target.Action != "" {
-		action = "there PostgreSQL does: " + target.Action
+		action = "when it is reached: " + target.Action
 	}
 	t.row("Target", text, action)
 }
@@ -159,7 +159,7 @@ func (t planText) wal() {
 		}
 		lines = append(lines, fmt.Sprintf("%d %s, %s, %s", n, plural(n, "file", "files"), report.Size(int64(n)*int64(size)), where))
 	}
-	lines = append(lines, fmt.Sprintf("needed from %s to %s, there up to %s", w.Begin, w.Required, w.Available))
+	lines = append(lines, fmt.Sprintf("needed from %s to %s, archived up to %s", w.Begin, w.Required, w.Available))
 	t.row("WAL", lines...)
 	for i, gap := range w.gaps(size) {
 		text := gap.first.String()

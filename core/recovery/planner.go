@@ -38,6 +38,9 @@ func (r *Restorer) plan(ctx context.Context, o *Options, copier Copier, held *le
 	if err != nil {
 		return nil, err
 	}
+	if err := p.checkBase(ctx, r.Catalog.Layout); err != nil {
+		return nil, err
+	}
 	if err := r.planWAL(ctx, o, p); err != nil {
 		return nil, err
 	}

@@ -199,6 +199,18 @@ func TestRestoreIsRefusedBeforeAByteIsCopied(t *testing.T) {
 		host.WriteFile(t, filepath.Join(dir, "PG_VERSION"), "9.6\n", 0o600)
 		refused(t, host, dir, []string{"holds a cluster of PostgreSQL 9.6"}, "--delta-restore", "main", "latest", dir)
 	})
+	t.Run("base file that was cut", func(t *testing.T) {
+		host.Must(t, "generate-manifest", "main", "latest")
+		dir, file := lab.ScratchDir(t), filepath.Join(host.Layout("main").DataPath(host.Latest(t, "main").ID), "PG_VERSION")
+		sound, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		host.MakeDir(t, dir)
+		host.WriteFile(t, file, "1", 0o600)
+		defer host.WriteFile(t, file, string(sound), 0o600)
+		refused(t, host, dir, []string{"is damaged", "PG_VERSION", "verify-backup"}, "main", "latest", filepath.Join(dir, "data"))
+	})
 	t.Run("runbook", func(t *testing.T) { runbook(t, host, primary, after, "before after", "before after not archived") })
 }
 
