@@ -1,12 +1,9 @@
 package lab
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -184,38 +181,25 @@ func (c *Cluster) ReadLedgerRows(ctx context.Context) ([]int64, error) {
 	return rows, nil
 }
 
-// ledgerWriter is one psql that is fed with transactions, one after the other.
+// ledgerWriter is a session that commits one transaction after the other.
 type ledgerWriter struct {
 	number  int
-	psql    *exec.Cmd
-	input   io.WriteCloser
-	output  *bufio.Scanner
+	session *Session
 	quit    chan struct{}
 	ended   chan struct{}
 	stopped sync.Once
 }
 
 func (l *Ledger) startWriter(number int) (*ledgerWriter, error) {
-	c := l.cluster
-	w := &ledgerWriter{number: number, quit: make(chan struct{}), ended: make(chan struct{})}
-	w.psql = c.Tool(context.Background(), "psql", c.psqlArgs()...)
-	var err error
-	if w.input, err = w.psql.StdinPipe(); err != nil {
-		return nil, err
-	}
-	output, err := w.psql.StdoutPipe()
+	session, err := l.cluster.NewSession()
 	if err != nil {
 		return nil, err
 	}
-	w.output = bufio.NewScanner(output)
-	if err := w.psql.Start(); err != nil {
-		return nil, err
-	}
+	w := &ledgerWriter{number: number, session: session, quit: make(chan struct{}), ended: make(chan struct{})}
 	go func() {
 		defer close(w.ended)
 		err := l.write(w)
-		_ = w.input.Close()
-		_ = w.psql.Wait() // its exit code only repeats what the ledger knows
+		session.Close()
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.err = errors.Join(l.err, err)
@@ -259,11 +243,9 @@ func (w *ledgerWriter) commit(c *Commit) (complete bool, err error) {
 		"SELECT 'xid', txid_current();\n" +
 		"COMMIT;\n" +
 		fmt.Sprintf(place, "after")
-	if _, err := io.WriteString(w.input, script); err != nil {
-		return false, nil // psql ended, because its server did
-	}
-	for w.output.Scan() {
-		fields := strings.Split(w.output.Text(), "|")
+	lines, ended := w.session.Run(script)
+	for _, line := range lines {
+		fields := strings.Split(line, "|")
 		switch {
 		case fields[0] == "before" && len(fields) == 3:
 			c.Before, c.Started, err = parsePlace(fields[1], fields[2])
@@ -271,15 +253,15 @@ func (w *ledgerWriter) commit(c *Commit) (complete bool, err error) {
 			c.XID, err = strconv.ParseUint(fields[1], 10, 64)
 		case fields[0] == "after" && len(fields) == 3:
 			c.After, c.Ended, err = parsePlace(fields[1], fields[2])
-			return err == nil, err
 		default:
-			err = fmt.Errorf("unexpected line from psql: %q", w.output.Text())
+			err = fmt.Errorf("unexpected line from psql: %q", line)
 		}
 		if err != nil {
 			return false, err
 		}
 	}
-	return false, nil
+	// A session ends when its server does.
+	return ended == nil, nil
 }
 
 func parsePlace(lsnText, epoch string) (wal.LSN, time.Time, error) {

@@ -16,6 +16,18 @@
 //   - Some trials prove several rows at once, because their options work together: see trials_test.go. With $BARMAN_TEST_MATRIX_EACH
 //     every row has a trial of its own.
 //
+// # The truth
+//
+// TestTruth is about targets. A chronicle, kept outside of the database, has every transaction of one session with its id, its time, its
+// place in the WAL and the rows after it, over two timelines:
+//
+//	timeline 1 ──backup──backup──┬── … the server is lost
+//	                             └─ restored to here ── timeline 2 ── …
+//
+// Backups are recovered to random targets of every kind on both timelines, with WAL that is copied or fetched, here or on another host;
+// then the rows have to be those of the chronicle. The seed is fixed, so that the gate always asks the same; what depends on the speed of
+// the machine differs all the same. $BARMAN_TRUTH_TARGETS=60 asks for more, $BARMAN_TEST_SEED=random (or a number) for others.
+//
 // $BARMAN_TEST_MATRIX_VERSIONS="15,17" restricts a run to these versions. The programs of the other versions come from the cache that
 // test/lab/versions.sh fills.
 package matrix
