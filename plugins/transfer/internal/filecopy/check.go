@@ -21,56 +21,62 @@ const MinimumRsync = "3.1.0"
 // Check implements transfer.Transfer. For the plugin "rsync" the first rows are those of the Barman manual: `ssh`, and
 // `ssh output clean` when it is not.
 func (c *Copier) Check(ctx context.Context, req transfer.CheckRequest) ([]transfer.CheckRow, error) {
-	rows := []transfer.CheckRow{c.checkRsync(ctx, "rsync", nil)}
+	local := rsyncRow("rsync", MinimumRsync, c.probe(ctx, []string{"rsync"}, "--version"))
 	if !c.remote {
-		return rows, ctx.Err()
+		return []transfer.CheckRow{local}, ctx.Err()
 	}
 	remote := hostfiles.Unattended(req.Remote)
-	ssh, reached := c.checkSSH(ctx, remote)
-	rows = append(ssh, rows...)
+	if len(remote) == 0 {
+		return []transfer.CheckRow{{Label: "ssh", Hint: "ssh_command is not set"}, local}, ctx.Err()
+	}
+	// The other side may be older; only what it says about its options must be understood.
+	version := c.probe(ctx, remote, "rsync --version")
+	there := rsyncRow("rsync on PostgreSQL server", "3.0.0", version)
+	if there.OK && version.clean() {
+		return []transfer.CheckRow{sshOK, {Label: sshClean, OK: true, OnlyFailure: true}, local, there}, ctx.Err()
+	}
+	// Only when something is wrong a second connection tells whether that is ssh or rsync.
+	rows, reached := c.checkSSH(ctx, remote)
+	rows = append(rows, local)
 	if reached {
-		rows = append(rows, c.checkRsync(ctx, "rsync on PostgreSQL server", remote))
+		rows = append(rows, there)
 	}
 	return rows, ctx.Err()
 }
 
+// sshClean is the label of the row about what a shell's start-up files print.
+const sshClean = "ssh output clean"
+
+var sshOK = transfer.CheckRow{Label: "ssh", OK: true, Hint: "PostgreSQL server"}
+
 func (c *Copier) checkSSH(ctx context.Context, remote []string) (rows []transfer.CheckRow, reached bool) {
-	if len(remote) == 0 {
-		return []transfer.CheckRow{{Label: "ssh", Hint: "ssh_command is not set"}}, false
-	}
-	out, said, code, err := c.probe(ctx, remote, "true")
-	if err != nil {
-		hint := fmt.Sprintf("Connection failed using '%s' return code %d", strings.Join(remote, " "), code)
-		if errors.Is(err, toolexec.ErrNotFound) {
-			hint = err.Error()
-		} else if len(said) > 0 {
-			hint += ": " + said[len(said)-1]
+	a := c.probe(ctx, remote, "true")
+	if a.err != nil {
+		hint := fmt.Sprintf("Connection failed using '%s' return code %d", strings.Join(remote, " "), a.code)
+		if errors.Is(a.err, toolexec.ErrNotFound) {
+			hint = a.err.Error()
+		} else if len(a.said) > 0 {
+			hint += ": " + a.said[len(a.said)-1]
 		}
 		return []transfer.CheckRow{{Label: "ssh", Hint: hint}}, false
 	}
-	clean := transfer.CheckRow{Label: "ssh output clean", OK: len(out) == 0 && len(said) == 0, OnlyFailure: true}
+	clean := transfer.CheckRow{Label: sshClean, OK: len(a.out) == 0 && len(a.said) == 0, OnlyFailure: true}
 	if !clean.OK {
 		clean.Hint = "the configured ssh_command must not add anything to the remote command output"
 	}
-	return []transfer.CheckRow{{Label: "ssh", OK: true, Hint: "PostgreSQL server"}, clean}, true
+	return []transfer.CheckRow{sshOK, clean}, true
 }
 
-// checkRsync asks rsync for its version, here or through the remote command.
-func (c *Copier) checkRsync(ctx context.Context, label string, remote []string) transfer.CheckRow {
+// rsyncRow judges what rsync has said about its version.
+func rsyncRow(label, minimum string, a answer) transfer.CheckRow {
 	row := transfer.CheckRow{Label: label, OnlyFailure: true}
-	command, args, minimum := []string{"rsync"}, []string{"--version"}, MinimumRsync
-	if len(remote) > 0 {
-		// The other side may be older; only what it says about its options must be understood.
-		command, args, minimum = remote, []string{"rsync --version"}, "3.0.0"
-	}
-	out, said, code, err := c.probe(ctx, command, args...)
-	switch version := rsyncVersion(out); {
-	case errors.Is(err, toolexec.ErrNotFound):
-		row.Hint = err.Error()
-	case err != nil:
-		row.Hint = fmt.Sprintf("rsync --version ended with code %d: %s", code, strings.Join(said, " "))
+	switch version := rsyncVersion(a.out); {
+	case errors.Is(a.err, toolexec.ErrNotFound):
+		row.Hint = a.err.Error()
+	case a.err != nil:
+		row.Hint = fmt.Sprintf("rsync --version ended with code %d: %s", a.code, strings.Join(a.said, " "))
 	case version == "":
-		row.Hint = fmt.Sprintf("rsync --version did not tell a version but %q", firstLine(out))
+		row.Hint = fmt.Sprintf("rsync --version did not tell a version but %q", firstLine(a.out))
 	case older(version, minimum):
 		row.Hint = fmt.Sprintf("rsync %s is too old, %s or later is needed", version, minimum)
 	default:
@@ -79,14 +85,30 @@ func (c *Copier) checkRsync(ctx context.Context, label string, remote []string) 
 	return row
 }
 
-// probe runs a harmless command and returns what it says.
-func (c *Copier) probe(ctx context.Context, command []string, args ...string) (out []byte, said []string, code int, err error) {
+// answer is what a command has said, and how it has ended.
+type answer struct {
+	out  []byte
+	said []string
+	code int
+	err  error
+}
+
+// clean tells that rsync's version is the first that came.
+func (a answer) clean() bool {
+	at := versionText.FindIndex(a.out)
+	return at != nil && at[0] == 0 && len(a.said) == 0
+}
+
+// probe runs a harmless command.
+func (c *Copier) probe(ctx context.Context, command []string, args ...string) answer {
 	var buf bytes.Buffer
-	code, err = toolexec.Run(ctx, toolexec.Command{
+	var a answer
+	a.code, a.err = toolexec.Run(ctx, toolexec.Command{
 		Name: command[0], Args: slices.Concat(command[1:], args), PathPrefix: c.env.PathPrefix,
-		Stdout: &buf, OnStderr: func(line string) { said = append(said, line) },
+		Stdout: &buf, OnStderr: func(line string) { a.said = append(a.said, line) },
 	})
-	return buf.Bytes(), said, code, err
+	a.out = buf.Bytes()
+	return a
 }
 
 var versionText = regexp.MustCompile(`(?m)^(?:open)?rsync\s+version v?(\d+(?:\.\d+)*)`)
