@@ -38,11 +38,14 @@ build: ## Build every program into bin/ and every plugin into bin/plugins/
 	done
 	@echo "built: $(COMMANDS), plugins: $(notdir $(PLUGINS))"
 
-# $(call with-programs,COMMAND) runs a command whose test processes share one build of the programs. Not $$(MAKE): make -n, with which
-# test/docs asks what a target does, would run this line.
+# $(call with-programs,COMMAND) runs a command whose test processes share one build of the programs: that in BARMAN_TEST_BIN, if it is set.
+# Not $$(MAKE): make -n, with which test/docs asks what a target does, would run this line.
 define with-programs
-	@set -e; bin=$$(mktemp -d /tmp/barman-bin.XXXXXX); trap 'rm -rf "$$bin"' EXIT; chmod 755 "$$bin"; \
-	make --no-print-directory build BIN="$$bin" BUILDFLAGS=; \
+	@set -e; bin=$$BARMAN_TEST_BIN; \
+	if [ -z "$$bin" ]; then \
+		bin=$$(mktemp -d /tmp/barman-bin.XXXXXX); trap 'rm -rf "$$bin"' EXIT; chmod 755 "$$bin"; \
+		make --no-print-directory build BIN="$$bin" BUILDFLAGS=; \
+	fi; \
 	echo '$(1)'; BARMAN_TEST_BIN="$$bin" $(1)
 endef
 
