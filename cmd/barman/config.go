@@ -14,7 +14,9 @@ import (
 )
 
 func configurationCommands(a *app) []*cobra.Command {
-	commands := []*cobra.Command{newConfigCommand(a), newPluginCommand(a)}
+	commands := []*cobra.Command{
+		newConfigCommand(a), newConfigSwitchCommand(a), newConfigUpdateCommand(a), newPluginCommand(a),
+	}
 	if man := newManCommand(a); man != nil {
 		commands = append(commands, man)
 	}

@@ -35,9 +35,10 @@ func (l *loader) readDropIns(g *Global) {
 			l.readFile(path, false)
 		}
 	}
-	auto := filepath.Join(g.BarmanHome, AutoFile)
-	if _, err := os.Stat(auto); err == nil {
-		l.readFile(auto, false)
+	if l.opts.auto != nil {
+		l.readText(g.AutoPath(), l.opts.auto, Error, false)
+	} else if _, err := os.Stat(g.AutoPath()); err == nil {
+		l.readFile(g.AutoPath(), false)
 	}
 }
 

@@ -24,6 +24,8 @@ type LoadOptions struct {
 	Home string
 	// Search replaces the default locations of the main file, for tests.
 	Search []string
+	// auto, if not nil, stands for the content of AutoFile.
+	auto []byte
 }
 
 // DefaultLocations are the places where the main file is looked for, in order.
@@ -158,6 +160,11 @@ func (l *loader) readFile(path string, main bool) bool {
 		})
 		return false
 	}
+	return l.readText(path, data, severity, main)
+}
+
+// readText sorts the blocks of a file. False means that it has none.
+func (l *loader) readText(path string, data []byte, severity Severity, main bool) bool {
 	l.files = append(l.files, path)
 	file := newSourceFile(path, data)
 	if looksLikeINI(file) {

@@ -23,7 +23,7 @@ func globalOptions() []Option {
 		},
 		Option{
 			Name: "config_changes_queue", Kind: Path, Derived: "<barman_home>/cfg_changes.queue", Invalid: Abort,
-			Help: "Queue of pending changes made by `config-update`.",
+			Help: "Accepted, and not used: `config-update` makes its changes at once.",
 		},
 		Option{
 			Name: "configuration_files_directory", Kind: FilePath, EmptyUnsets: true,
