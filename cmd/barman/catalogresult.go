@@ -115,25 +115,22 @@ type backupResult struct{ b *catalog.BackupInfo }
 
 func (backupResult) Console(*report.Printer) {}
 
-func (r backupResult) JSON() map[string]any {
-	b := r.b
+func (r backupResult) JSON() map[string]any { return backupDocument(r.b, report.CTime) }
+
+// backupDocument has everything that backup.info says, by its keys; times are in the form given.
+func backupDocument(b *catalog.BackupInfo, form func(time.Time) string) map[string]any {
 	opt := func(n catalog.OptInt) any {
 		if !n.Valid {
 			return nil
 		}
 		return n.N
 	}
-	text := func(s string) any {
-		if s == "" {
-			return nil
-		}
-		return s
-	}
-	ctime := func(t time.Time) any {
+	text := orNil
+	timeText := func(t time.Time) any {
 		if t.IsZero() {
 			return nil
 		}
-		return report.CTime(t)
+		return form(t)
 	}
 	seg := func(s wal.Segment) any {
 		if s == (wal.Segment{}) {
@@ -158,11 +155,11 @@ func (r backupResult) JSON() map[string]any {
 		stats["serialized_copy_time"] = b.CopyStats.SerializedCopyTime
 	}
 	doc := map[string]any{
-		"backup_id": b.ID, "backup_label": text(b.BackupLabel), "begin_offset": opt(b.BeginOffset), "begin_time": ctime(b.BeginTime),
+		"backup_id": b.ID, "backup_label": text(b.BackupLabel), "begin_offset": opt(b.BeginOffset), "begin_time": timeText(b.BeginTime),
 		"begin_wal": seg(b.BeginWAL), "begin_xlog": lsn(b.BeginLSN), "children_backup_ids": text(strings.Join(b.ChildrenIDs, ",")),
 		"cluster_size": opt(b.ClusterSize), "compression": text(b.Compression), "config_file": text(b.ConfigFile), "copy_stats": stats,
 		"data_checksums": text(b.DataChecksums), "deduplicated_size": opt(b.DeduplicatedSize), "encryption": text(b.Encryption),
-		"end_offset": opt(b.EndOffset), "end_time": ctime(b.EndTime), "end_wal": seg(b.EndWAL), "end_xlog": lsn(b.EndLSN),
+		"end_offset": opt(b.EndOffset), "end_time": timeText(b.EndTime), "end_wal": seg(b.EndWAL), "end_xlog": lsn(b.EndLSN),
 		"error": text(b.Error), "hba_file": text(b.HBAFile), "ident_file": text(b.IdentFile), "included_files": b.IncludedFiles,
 		"mode": string(b.Mode), "parent_backup_id": text(b.ParentID), "pgdata": text(b.PGData), "server_name": b.ServerName,
 		"size": opt(b.Size), "status": string(b.Status), "summarize_wal": text(b.SummarizeWAL), "systemid": text(b.SystemID),

@@ -20,6 +20,7 @@ import (
 func serverCommands(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newListServersCommand(a), newShowServersCommand(a), newStatusCommand(a), newCheckCommand(a), newReplicationStatusCommand(a),
+		newDiagnoseCommand(a),
 	}
 }
 

@@ -238,6 +238,9 @@ func (p *Printer) Line(format string, args ...any) {
 	fmt.Fprintln(p.w, redact.Text(fmt.Sprintf(format, args...)))
 }
 
+// Raw writes a text and a line break. The caller has seen to its passwords.
+func (p *Printer) Raw(text string) { fmt.Fprintln(p.w, text) }
+
 // State returns "OK" or "FAILED", in colour where that is on.
 func (p *Printer) State(ok bool) string {
 	text, color := "OK", colorGreen
