@@ -13,7 +13,7 @@ import (
 // checkBase looks for files of the backup that were lost or cut, when it has a manifest. Their content is not read: that is what
 // `barman verify-backup` is for.
 func (p *Plan) checkBase(ctx context.Context, layout catalog.Layout) error {
-	if p.Way != CopyFiles || len(p.Problems) > 0 {
+	if p.Way != CopyFiles || !p.sound {
 		return nil
 	}
 	found, err := manifest.Glance(ctx, manifest.TreeOf(layout, p.Backup))

@@ -27,7 +27,7 @@ func TestBackupIsHeldAgainstItsManifest(t *testing.T) {
 	list := filepath.Join(layout.DataPath(b.ID), manifest.Name)
 	check := func(what, refused, warned string) {
 		t.Helper()
-		p := &Plan{Server: serverName, Backup: b}
+		p := &Plan{Server: serverName, Backup: b, sound: true}
 		if err := p.checkBase(t.Context(), layout); err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,10 @@
 package recovery
 
 import (
+	"strings"
 	"time"
+
+	"github.com/barman-go/barman/core/report"
 )
 
 // Clock is a zone in which somebody may read a time.
@@ -26,4 +29,13 @@ func clocks(here *time.Location, conf restoredConf) []Clock {
 		all = append(all, Clock{"server", zone})
 	}
 	return all
+}
+
+// onClocks says how all clocks show a time.
+func (p *Plan) onClocks(t time.Time) string {
+	shown := make([]string, 0, len(p.Clocks))
+	for _, c := range p.Clocks {
+		shown = append(shown, c.Name+" "+report.Timestamp(t.In(c.Zone)))
+	}
+	return "Clocks: " + strings.Join(shown, ", ")
 }

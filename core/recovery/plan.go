@@ -60,6 +60,8 @@ type Plan struct {
 	PortInUse bool
 	// Estimate is how long the copy may take. Only Restorer.Plan fills it, and WAL.Newest whatever the target.
 	Estimate Estimate
+	// sound tells that what the catalog says about the backup can be relied on.
+	sound bool
 	// reachable are the files of the archive that recovery could read, whatever the target needs.
 	reachable []WALFile
 

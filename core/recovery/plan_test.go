@@ -137,6 +137,14 @@ FAILED  The restore cannot start: 2 problems, see above.
 	}
 }
 
+func TestTargetTimeIsShownOnAllClocks(t *testing.T) {
+	p := examplePlan(t)
+	const want = "Clocks: UTC 2026-01-10 11:00:00.500000+00:00, here 2026-01-10 12:00:00.500000+01:00, server 2026-01-10 06:00:00.500000-05:00"
+	if got := p.onClocks(p.Target.Time); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestPlanIsDataInJSON(t *testing.T) {
 	var document bytes.Buffer
 	if err := report.EncodeJSON(&document, examplePlan(t).JSON(), 0); err != nil {

@@ -83,7 +83,7 @@ func (r *Restorer) decide(ctx context.Context, o *Options, held *lease) (*Plan, 
 	}
 	p.planArchives(o, r.Catalog.Layout)
 	p.checkLayout()
-	p.checkSource(r.Catalog)
+	p.sound = p.checkSource(r.Catalog)
 	p.readPlanContents(r.Catalog.Layout.DataPath(p.Backup.ID))
 	p.readConfiguration(r.Catalog.Layout, r.Zone)
 	p.checkTarget(backups)
@@ -131,9 +131,9 @@ func (p *Plan) placeTablespaces(o *Options, layout catalog.Layout) error {
 	return nil
 }
 
-// checkSource refuses a backup whose content is not there.
-func (p *Plan) checkSource(c *catalog.Catalog) {
-	layout := c.Layout
+// checkSource refuses a backup whose content is not there. It tells whether what the catalog says can be relied on.
+func (p *Plan) checkSource(c *catalog.Catalog) bool {
+	layout, before := c.Layout, len(p.Problems)
 	if marked, err := c.MarkedForDelete(p.Backup.ID); err != nil {
 		p.refuse(fmt.Sprintf("Backup %s cannot be read: %v", p.Backup.ID, err), "Run the command as the user who owns the catalog.")
 	} else if marked {
@@ -151,6 +151,7 @@ func (p *Plan) checkSource(c *catalog.Catalog) {
 	if b.Timeline == 0 || b.BeginLSN == 0 || b.EndLSN < b.BeginLSN || b.SegmentSize.Validate() != nil {
 		p.refuse(fmt.Sprintf("The catalog does not know which WAL backup %s needs", b.ID), "Choose another backup.")
 	}
+	return len(p.Problems) == before
 }
 
 // neededFiles are those that a backup of files must have.
@@ -194,8 +195,7 @@ func olderBackup(t Target, backups *catalog.Backups) string {
 
 // planWAL chooses the way through the timelines and the WAL files.
 func (r *Restorer) planWAL(ctx context.Context, o *Options, p *Plan) error {
-	if len(p.Problems) > 0 {
-		// What the catalog says cannot be relied on, or the target is already ruled out.
+	if !p.sound {
 		return nil
 	}
 	temp, remove, err := r.tempDir()

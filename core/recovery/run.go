@@ -128,6 +128,9 @@ func (r *restore) announce() {
 	if r.plan.Target.PITR() {
 		r.Out.Info("%s", r.plan.Target.describe())
 	}
+	if r.plan.Target.Kind == ToTime {
+		r.Out.Info("%s", r.plan.onClocks(r.plan.Target.Time))
+	}
 }
 
 // recoveryLines are the settings to write; none when PostgreSQL needs no configuration.

@@ -1,9 +1,11 @@
 package recovery
 
 import (
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -123,4 +125,19 @@ func TestWarningsOfTheHost(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)
 		}
 	}
+}
+
+// FuzzFacts feeds answers of hosts whose shell says more than was asked.
+func FuzzFacts(f *testing.F) {
+	f.Add("Welcome!\nbarman-fact\tuser\tpostgres\nbarman-fact\ttool rsync\trsync  version 3.2.7\r\nmore\nbarman-fact\tpostgres\tpostgres (PostgreSQL) 15.14\n")
+	f.Add("barman-fact\t\nbarman-fact\ttool \t\nbarman-fact\tlistening\tyes")
+	f.Fuzz(func(t *testing.T, answer string) {
+		facts := parseFacts(answer)
+		for _, said := range append(slices.Collect(maps.Values(facts.tools)), facts.postgres...) {
+			version := versionIn(said)
+			if olderVersion(version, version) || olderVersion(version, "3.0.0") && olderVersion("3.0.0", version) {
+				t.Errorf("%q is older than itself", version)
+			}
+		}
+	})
 }
