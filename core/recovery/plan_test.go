@@ -121,7 +121,6 @@ PROBLEM     rsync is needed on the other host to copy files, and was not found
   to do     Install it there.
 
 PROBLEM     You cannot
-  to do     Correct the command line.
 
 FAILED  The restore cannot start: 2 problems, see above.
 `

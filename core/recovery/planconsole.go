@@ -1,7 +1,6 @@
 package recovery
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -276,7 +275,7 @@ func (t planText) findings() {
 	for _, problem := range t.p.Problems {
 		t.out.Line("")
 		t.row("PROBLEM", strings.Split(problem.Summary, "\n")...)
-		t.row("  to do", strings.Split(cmp.Or(problem.Advice, "Correct the command line."), "\n")...)
+		t.row("  to do", strings.Split(problem.Advice, "\n")...)
 	}
 	t.out.Line("")
 	n := len(t.p.Problems)

@@ -174,8 +174,8 @@ func (p *Plan) checkTarget(backups *catalog.Backups) {
 	}
 	switch {
 	case t.Kind == ToTime && t.Time.Before(b.EndTime):
-		p.refuse(fmt.Sprintf("The requested target time %s is before the backup end time %s", t.Text, catalog.FormatTime(b.EndTime)),
-			olderBackup(t, backups))
+		p.refuse(fmt.Sprintf("The requested target time %s is before the backup end time %s",
+			t.Text, catalog.FormatTime(b.EndTime.In(t.Time.Location()))), olderBackup(t, backups))
 	case t.Kind == ToLSN && t.LSN < b.EndLSN:
 		p.refuse(fmt.Sprintf("The requested target LSN %s is before the end of the backup at %s, where it becomes consistent", t.LSN, b.EndLSN),
 			olderBackup(t, backups))
