@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/core/lock"
 	"github.com/barman-go/barman/core/retention"
 )
@@ -59,8 +60,8 @@ func (k *Keeper) situation(list *catalog.Backups, keeps map[string]catalog.Keep)
 	}, err
 }
 
-// Enforce deletes the backups that the policy does not need any more, and completes deletes that were interrupted. What
-// cannot be deleted does not keep the rest; the errors are joined.
+// Enforce deletes the backups that the policy does not need any more, completes deletes that were interrupted, and removes temporary
+// files of processes that died. What cannot be deleted does not keep the rest; the errors are joined.
 func (k *Keeper) Enforce(ctx context.Context) error {
 	list, keeps, err := k.backups()
 	if err != nil {
@@ -79,7 +80,9 @@ func (k *Keeper) Enforce(ctx context.Context) error {
 	}
 	k.reportKept(situation)
 	errs := k.carryOut(ctx, plan)
-	return errors.Join(append(errs, k.removeStrayMarks(list), k.recordClock())...)
+	// Processes that died while they wrote a description or a mark left its beginning.
+	_, err = fsx.Sweep(k.Catalog.Layout.Meta(), fsx.OwnerDead)
+	return errors.Join(append(errs, k.removeStrayMarks(list), k.recordClock(), err)...)
 }
 
 // carryOut deletes what a plan says. When a backup cannot be deleted, because somebody works on it or for any other reason,

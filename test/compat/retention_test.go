@@ -2,7 +2,9 @@ package compat
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,30 +80,13 @@ func TestBothProgramsRetainTheSameBackups(t *testing.T) {
 		python := newPython(t, host, version)
 		host.MakeDir(t, host.Locks)
 		random := rand.New(rand.NewPCG(20260120, 3))
-		var blocks []string
-		var ini strings.Builder
-		fmt.Fprint(&ini, section("barman", map[string]string{
-			"barman_user": host.User.Name, "barman_home": host.Home, "barman_lock_directory": host.Locks, "log_file": python.logFile(),
-		}))
 		invented := map[string]madeUp{}
 		for n := range servers {
 			name := fmt.Sprintf("s%03d", n)
-			m := makeUp(random, name, time.Now().UTC())
-			invented[name] = m
-			options := map[string]string{
-				"conninfo": "host=" + host.Dir + "/nowhere", "backup_method": "postgres", "archiver": "on", "retention_policy": m.policy,
-				"minimum_redundancy": fmt.Sprint(m.minimum),
-			}
-			fmt.Fprint(&ini, section(name, options))
-			ours := map[string]any{}
-			for option, value := range options {
-				ours[option] = value
-			}
-			blocks = append(blocks, backuphost.Server(name, ours))
-			m.write(t, host, name)
+			invented[name] = makeUp(random, name, time.Now().UTC())
+			invented[name].write(t, host, name)
 		}
-		host.Configure(t, blocks...)
-		host.WriteFile(t, python.config, ini.String(), 0o644)
+		configureMadeUp(t, host, python, invented)
 
 		theirs := verdicts(t, python.must(t, "-f", "json", "list-backups", "all"))
 		ours := verdicts(t, host.Must(t, "-f", "json", "list-backups", "all"))
@@ -125,6 +110,30 @@ func TestBothProgramsRetainTheSameBackups(t *testing.T) {
 			}
 		}
 	})
+}
+
+// configureMadeUp makes both programs know all servers. No PostgreSQL is there.
+func configureMadeUp(t *testing.T, host *backuphost.Host, python *python, catalogs map[string]madeUp) {
+	t.Helper()
+	var ini strings.Builder
+	fmt.Fprint(&ini, section("barman", map[string]string{
+		"barman_user": host.User.Name, "barman_home": host.Home, "barman_lock_directory": host.Locks, "log_file": python.logFile(),
+	}))
+	var blocks []string
+	for _, name := range slices.Sorted(maps.Keys(catalogs)) {
+		options := map[string]string{
+			"conninfo": "host=" + host.Dir + "/nowhere", "backup_method": "postgres", "archiver": "on", "retention_policy": catalogs[name].policy,
+			"minimum_redundancy": fmt.Sprint(catalogs[name].minimum),
+		}
+		fmt.Fprint(&ini, section(name, options))
+		ours := map[string]any{}
+		for option, value := range options {
+			ours[option] = value
+		}
+		blocks = append(blocks, backuphost.Server(name, ours))
+	}
+	host.Configure(t, blocks...)
+	host.WriteFile(t, python.config, ini.String(), 0o644)
 }
 
 // verdicts are the retention statuses of a list-backups in JSON, by server and backup.
@@ -155,6 +164,7 @@ func (m madeUp) write(t *testing.T, host *backuphost.Host, name string) {
 	}
 	host.WriteFile(t, layout.WALIndexPath(), "", 0o644)
 	for _, b := range m.backups {
+		host.MakeDir(t, layout.BackupPath(b.ID))
 		host.MakeDir(t, layout.DataPath(b.ID))
 		text, err := catalog.EncodeInfo(b)
 		if err != nil {
