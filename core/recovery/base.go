@@ -125,20 +125,27 @@ func (r *restore) describe(ctx context.Context) error {
 	return r.apply(ctx, changes...)
 }
 
-// copyControl completes the data directory.
+// copyControl brings pg_control beside its place. From archives it has come there already.
 func (r *restore) copyControl(ctx context.Context) error {
 	if r.plan.Way == UnpackHere || r.plan.Way == UnpackThere {
-		// It is there already, and durable with the rest.
-		return r.apply(ctx, transfer.FileChange{
-			Action: transfer.Rename, Path: filepath.Join(r.plan.Destination, pendingControl), Target: filepath.Join(r.plan.Destination, controlFile),
-		})
+		return nil
 	}
-	item := r.item("pg_control", filepath.Join(r.data, controlFile), filepath.Join(r.plan.Destination, controlFile))
+	item := r.item("pg_control", filepath.Join(r.data, controlFile), filepath.Join(r.plan.Destination, pendingControl))
 	item.Kind, item.DeleteExtra = transfer.File, false
 	if _, err := r.copier.Copy(ctx, r.copyPlan(item), r.Progress); err != nil {
 		return fmt.Errorf("%s: %w", controlFile, err)
 	}
 	return nil
+}
+
+// complete gives pg_control its name, which makes the data directory one, and takes the marker away. Both are durable with
+// the call, one after the other.
+func (r *restore) complete(ctx context.Context) error {
+	return r.apply(ctx,
+		transfer.FileChange{
+			Action: transfer.Rename, Path: filepath.Join(r.plan.Destination, pendingControl), Target: filepath.Join(r.plan.Destination, controlFile),
+		},
+		transfer.FileChange{Action: transfer.Remove, Path: filepath.Join(r.plan.Destination, IncompleteFile)})
 }
 
 func (r *restore) apply(ctx context.Context, changes ...transfer.FileChange) error {

@@ -18,9 +18,9 @@
 //
 // Nothing at the destination changes before the plan has been accepted and the pre hooks have run.
 //
-// A destination that is not complete cannot be started: global/pg_control, without which PostgreSQL refuses to start,
-// is copied last, or gets its name last, after everything else has been made durable. Until then the file .barman-restore-incomplete tells what
-// was being restored, and the same command takes up the work again.
+// A destination that is not complete cannot be started: global/pg_control, without which PostgreSQL refuses to start, gets
+// its name last, after everything has been made durable. Until then the file .barman-restore-incomplete tells what was being
+// restored, and the same command takes up the work again.
 //
 // Everything is read from the catalog and the archive; neither is ever changed. From before the plan is made until the last
 // byte is read, the backup, those that it depends on, and the WAL since it began cannot be deleted: see package lock.

@@ -2,7 +2,6 @@ package recovery
 
 import (
 	"context"
-	"errors"
 	"path/filepath"
 
 	"github.com/barman-go/barman/core/catalog"
@@ -92,6 +91,7 @@ func (r *restore) execute(ctx context.Context, result *Result) (err error) {
 		{"copying WAL files", r.copyNeededWAL},
 		{"writing the recovery configuration", func(ctx context.Context) error { return r.configure(ctx, lines) }},
 		{"identifying dangerous settings", func(ctx context.Context) error { return r.secure(ctx, result, lines) }},
+		{"copying the control file", r.copyControl},
 		{"making the restored files durable", r.sync},
 		{"completing the data directory", r.complete},
 	}
@@ -213,20 +213,4 @@ func (r *restore) closeTrees() {
 			r.Log.Warn("closing a directory", "error", err)
 		}
 	}
-}
-
-// complete puts pg_control in its place, makes it durable, and only then takes the marker away.
-func (r *restore) complete(ctx context.Context) error {
-	if err := r.copyControl(ctx); err != nil {
-		return err
-	}
-	path := filepath.Join(r.plan.Destination, controlFile)
-	if r.options.remote() {
-		if err := r.apply(ctx, transfer.FileChange{Action: transfer.Sync, Path: filepath.Dir(path)}); err != nil {
-			return err
-		}
-	} else if err := errors.Join(fsx.SyncFile(path), fsx.SyncDir(filepath.Dir(path))); err != nil {
-		return err
-	}
-	return r.apply(ctx, transfer.FileChange{Action: transfer.Remove, Path: filepath.Join(r.plan.Destination, IncompleteFile)})
 }

@@ -17,8 +17,7 @@ import (
 	"github.com/barman-go/barman/sdk/transfer"
 )
 
-// pendingControl is what pg_control of a tar backup is called until everything else is durable. It is copied last in a
-// backup of files; in an archive it comes when it comes.
+// pendingControl is what pg_control is called until everything, itself included, is durable.
 const pendingControl = controlFile + ".barman-restore"
 
 // unpackedExclude are excluded, but for pg_control, and the links, which are made anew.
