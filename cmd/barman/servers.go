@@ -100,7 +100,7 @@ func (s *server) checker() *check.Checker {
 		Server: s.Name, Active: s.Active, Disabled: s.Disabled, Passive: s.Passive(), Messages: s.Messages,
 		Layout: s.layout, Catalog: s.catalog, Index: s.index(), LockDir: s.LockDirectory, SlotName: s.SlotName,
 		Method: s.BackupMethod, Exclusive: s.BackupOptions.Has("exclusive_backup"), Encryption: s.Encryption, PathPrefix: s.PathPrefix,
-		Archiver: s.Archiver, StreamingArchiver: s.StreamingArchiver, Now: now, WALGaps: s.checkGaps(),
+		Archiver: s.Archiver, StreamingArchiver: s.StreamingArchiver, Now: now, WALGaps: s.checkGaps(), ClockProblem: s.checkClock(),
 		Policy: check.Policy{
 			BadRetention: badRetention, BackupMaximumAge: s.LastBackupMaximumAge, WALMaximumAge: s.LastWALMaximumAge,
 			BackupMinimumSize: s.LastBackupMinimumSize, MinimumRedundancy: s.MinimumRedundancy, MaximumQueue: s.MaxIncomingWALsQueue,

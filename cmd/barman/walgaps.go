@@ -156,6 +156,25 @@ func (s *server) checkGaps() func(context.Context) (check.Gaps, error) {
 	}
 }
 
+// checkClock says for `barman check` why the retention policy does not trust the clock.
+func (s *server) checkClock() func(context.Context) (string, error) {
+	keeper, err := s.keeper()
+	return func(context.Context) (string, error) {
+		if err != nil {
+			return "", err
+		}
+		list, err := s.catalog.List()
+		if err != nil {
+			return "", err
+		}
+		verdicts, err := keeper.Verdicts(list, nil)
+		if err != nil {
+			return "", err
+		}
+		return verdicts.Held, nil
+	}
+}
+
 // walGaps is the output of wal-gaps.
 type walGaps struct {
 	server string

@@ -46,6 +46,8 @@ type Checker struct {
 	OpenCompressor func(context.Context) error
 	// WALGaps looks for WAL that backups need and the archive does not have; may be nil.
 	WALGaps func(context.Context) (Gaps, error)
+	// ClockProblem says why the retention policy does not trust the clock, empty when it does; may be nil.
+	ClockProblem func(context.Context) (string, error)
 	// Encryption is the option of that name.
 	Encryption string
 
@@ -100,6 +102,7 @@ type probes struct {
 	waiting                 *answer[waiting]
 	history                 *answer[*history]
 	gaps                    *answer[Gaps]
+	clock                   *answer[string]
 	receiver                *answer[receiver]
 	compressor              *answer[struct{}]
 	transfer, label, ssh    *answer[[]Row]
@@ -140,6 +143,7 @@ func (c *Checker) start(ctx context.Context, timeout time.Duration) *probes {
 		waiting:  ask(ctx, timeout, c.lookForWAL),
 		history:  ask(ctx, first, c.readHistory),
 		gaps:     askIf(ctx, timeout, c.WALGaps),
+		clock:    askIf(ctx, timeout, c.ClockProblem),
 		receiver: ask(ctx, timeout, c.receiving),
 	}
 	if !c.Disabled {

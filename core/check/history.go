@@ -182,6 +182,11 @@ func (c *Checker) localSetup(r *rows, p *probes) {
 	}
 	c.policies(r, p)
 	c.gaps(r, p)
+	if problem, err := waitIf(p.clock); err != nil {
+		r.failed(labelClock, err)
+	} else if problem != "" {
+		r.fail(labelClock, "no backup expires now, because "+problem)
+	}
 }
 
 // gaps adds the row of WAL that a recovery would miss.

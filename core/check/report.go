@@ -53,6 +53,7 @@ const (
 	labelUnreadable        = "unreadable backups"
 	labelIndex             = "WAL index"
 	labelGaps              = "WAL gaps"
+	labelClock             = "retention clock"
 	labelArchiverErrors    = "archiver errors"
 	labelEmptyIncoming     = "empty incoming directory"
 	labelEmptyStreaming    = "empty streaming directory"
@@ -65,7 +66,7 @@ const (
 
 // tolerated are the checks that a backup ignores.
 var tolerated = []string{
-	labelMinimumRedundancy, labelMaximumAge, LabelMinimumSize, labelFailedBackups, labelUnreadable, labelIndex, labelGaps, labelArchiverErrors,
+	labelMinimumRedundancy, labelMaximumAge, LabelMinimumSize, labelFailedBackups, labelUnreadable, labelIndex, labelGaps, labelClock, labelArchiverErrors,
 	labelEmptyIncoming, labelEmptyStreaming, labelIncomingQueue, labelStreamingQueue, labelWALMaximumAge, labelIsStandby,
 	labelBackupMode, // a backup ends what an interrupted one has left, or says why it cannot
 }

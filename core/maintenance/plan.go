@@ -40,12 +40,17 @@ type PlannedDelete struct {
 	Resumed bool
 }
 
-// Plan decides. It is a function of its values.
-func (s Situation) Plan() *Plan {
-	p := &Plan{Report: retention.Evaluate(retention.Input{
+// Verdicts says which backups are obsolete. It is a function of its values.
+func (s Situation) Verdicts() *retention.Report {
+	return retention.Evaluate(retention.Input{
 		Policy: s.Policy, Backups: s.Backups.ForRetention(s.Keeps, s.Marked, s.Running),
 		MinimumRedundancy: s.MinimumRedundancy, Now: s.Now, Distrust: s.Distrust,
-	})}
+	})
+}
+
+// Plan says what is to be done about it. It is a function of its values.
+func (s Situation) Plan() *Plan {
+	p := &Plan{Report: s.Verdicts()}
 	planned := make(map[string]bool)
 	var ids []string
 	for _, tree := range p.Obsolete() {

@@ -17,7 +17,7 @@ func (k *Keeper) Verdicts(list *catalog.Backups, keeps map[string]catalog.Keep) 
 	if err != nil {
 		return nil, err
 	}
-	return situation.Plan().Report, nil
+	return situation.Verdicts(), nil
 }
 
 // Plan is what Enforce would do at this moment.

@@ -390,6 +390,9 @@ func randomBackups(random *rand.Rand) []Backup {
 		case i > 0 && random.IntN(3) == 0:
 			b.Parent = fmt.Sprintf("%02d", random.IntN(i))
 			b.InProgress = !b.Done && random.IntN(2) == 0
+			if random.IntN(12) == 0 {
+				b.Keep = KeepFull
+			}
 		case random.IntN(4) == 0:
 			b.Keep = []Keep{KeepFull, KeepStandalone}[random.IntN(2)]
 		}
