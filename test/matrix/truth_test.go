@@ -86,9 +86,9 @@ func tellTruth(t *testing.T, version, n, targets int, random *rand.Rand) (reache
 	for i := range targets {
 		var c truthCase
 		for found := false; !found; {
-			c, found = s.draw(random, s.backups[random.IntN(len(s.backups))], kinds[(2*n+i)%len(kinds)], (n+2*i)%3 == 1)
+			c, found = s.draw(random, s.backups[random.IntN(len(s.backups))], kinds[(2*n+i)%len(kinds)])
 		}
-		// Every log-in costs time; both together do so for each segment.
+		// Log-ins take time.
 		c.remote = (n+i)%4 == 0
 		c.words = fmt.Sprintf("%s, get-wal %v, remote %v", c.words, c.getWAL, c.remote)
 		if t.Run(c.words, func(t *testing.T) { s.recover(t, c) }) {
@@ -159,9 +159,11 @@ func (s *truthSite) work(t *testing.T, c *chronicle, n int) {
 	}
 }
 
-// ssh reaches the PostgreSQL host, and every host that is restored to.
+// ssh reaches the PostgreSQL host, and every host that is restored to. One connection serves many commands.
 func (s *truthSite) ssh() string {
-	return strings.Join(s.sshd.Command(s.host.User, s.primary.Owner), " ")
+	argv := s.sshd.Command(s.host.User, s.primary.Owner)
+	shared := []string{"-o", "ControlMaster=auto", "-o", "ControlPersist=5", "-o", "ControlPath=" + filepath.Join(s.host.Dir, "ssh-%C")}
+	return strings.Join(slices.Insert(argv, 1, shared...), " ")
 }
 
 // configure has backups taken in one of the ways, and WAL compressed in another way with each of them.

@@ -51,8 +51,8 @@ type truthCase struct {
 }
 
 // draw chooses a target at random, for a backup and of a kind that are given. ok is false when there is no such target.
-func (s *truthSite) draw(random *rand.Rand, backup *taken, kind string, getWAL bool) (c truthCase, ok bool) {
-	c = truthCase{backup: backup, getWAL: getWAL}
+func (s *truthSite) draw(random *rand.Rand, backup *taken, kind string) (c truthCase, ok bool) {
+	c = truthCase{backup: backup, getWAL: random.IntN(3) == 0}
 	timeline := wal.TimelineID(1 + random.IntN(2))
 	if timeline < backup.info.Timeline {
 		timeline = backup.info.Timeline
