@@ -32,6 +32,7 @@ func TestBench(t *testing.T) {
 	}{
 		{"start", benchStart},
 		{"list", benchListBackups},
+		{"commands", benchCommands},
 		{"index", benchWALIndex},
 		{"archive", benchArchive},
 		{"put-wal", benchPutWAL},
@@ -100,7 +101,7 @@ func benchListBackups(t *testing.T, b *bed, doc *document) {
 	home := b.mkdir(t, "many")
 	config := b.write(t, "many.hcl", fmt.Sprintf("barman {\n barman_home = %q\n barman_user = %q\n}\nserver \"main\" {\n conninfo = \"host=x\"\n backup_method = \"local-rsync\"\n backup_options = \"concurrent_backup\"\n archiver = true\n retention_policy = \"RECOVERY WINDOW OF 4 WEEKS\"\n}\n", home, b.owner.Name))
 	ini := b.write(t, "many.conf", fmt.Sprintf("[barman]\nbarman_home = %s\nbarman_user = %s\n\n[main]\nconninfo = host=x\nssh_command = ssh x\nbackup_method = rsync\nbackup_options = concurrent_backup\narchiver = on\nretention_policy = RECOVERY WINDOW OF 4 WEEKS\n", home, b.owner.Name))
-	writeManyBackups(t, filepath.Join(home, "main"))
+	writeManyBackups(t, filepath.Join(home, "main"), 1000, 10)
 	b.chown(t, home)
 	contenders := []contender{{name: "barman (this)", command: func(ctx context.Context) *exec.Cmd {
 		return b.barman(ctx, config, "list-backups", "main")
@@ -116,36 +117,32 @@ func benchListBackups(t *testing.T, b *bed, doc *document) {
 	doc.bar("`list-backups` of 1000 under 50 ms", results[0].medianWall() < 0.05, seconds(results[0].medianWall()))
 }
 
-func writeManyBackups(t *testing.T, dir string) {
+// writeManyBackups makes a catalog with a backup an hour, until now, and WAL files for each.
+func writeManyBackups(t *testing.T, dir string, backups, walsPerBackup int) {
 	t.Helper()
-	must := func(err error) {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	for _, d := range []string{"meta", "base", "wals", "incoming", "streaming", "errors"} {
-		must(os.MkdirAll(filepath.Join(dir, d), 0o755))
+		must(t, os.MkdirAll(filepath.Join(dir, d), 0o755))
 	}
 	var index strings.Builder
-	start := time.Now().Add(-1000 * time.Hour)
-	for i := range 1000 {
+	start := time.Now().Add(-time.Duration(backups) * time.Hour)
+	for i := range backups {
 		at := start.Add(time.Duration(i) * time.Hour).UTC()
 		id := at.Format("20060102T150405")
 		wal := func(n int) string { return fmt.Sprintf("00000001%08X%08X", n/256, n%256) }
-		first := i*10 + 1
+		first := i*walsPerBackup + 1
 		info := backupInfo(at, 1, first)
-		must(os.MkdirAll(filepath.Join(dir, "base", id, "data"), 0o755))
-		must(os.WriteFile(filepath.Join(dir, "meta", id+"-backup.info"), []byte(info), 0o644))
+		must(t, os.MkdirAll(filepath.Join(dir, "base", id, "data"), 0o755))
+		must(t, os.WriteFile(filepath.Join(dir, "meta", id+"-backup.info"), []byte(info), 0o644))
 		// Debian's Barman 3.4 knows only the older place, and fewer keys.
 		legacy := strings.NewReplacer("children_backup_ids=None\n", "", "cluster_size=1000000\n", "").Replace(info)
-		must(os.WriteFile(filepath.Join(dir, "base", id, "backup.info"), []byte(legacy), 0o644))
-		for n := range 10 {
+		must(t, os.WriteFile(filepath.Join(dir, "base", id, "backup.info"), []byte(legacy), 0o644))
+		for n := range walsPerBackup {
 			fmt.Fprintf(&index, "%s\t16777216\t%d.5\tNone\tNone\n", wal(first+n), at.Unix()+int64(n))
 		}
 	}
-	must(os.WriteFile(filepath.Join(dir, "wals", "main-xlog.db"), []byte(index.String()), 0o644))
+	must(t, os.WriteFile(filepath.Join(dir, "wals", filepath.Base(dir)+"-xlog.db"), []byte(index.String()), 0o644))
 	// Barman before 3.13 wants four fields under another name.
-	must(os.WriteFile(filepath.Join(dir, "wals", "xlog.db"), []byte(strings.ReplaceAll(index.String(), "\tNone\tNone\n", "\tNone\n")), 0o644))
+	must(t, os.WriteFile(filepath.Join(dir, "wals", "xlog.db"), []byte(strings.ReplaceAll(index.String(), "\tNone\tNone\n", "\tNone\n")), 0o644))
 }
 
 func (b *bed) chown(t *testing.T, dir string) {

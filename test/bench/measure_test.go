@@ -24,6 +24,8 @@ type contender struct {
 	// finish waits, inside the measured time, for work that goes on in the background; it returns the processor time of that
 	// work. May be nil.
 	finish func(t *testing.T) time.Duration
+	// once is for what takes so long that one turn has to do.
+	once bool
 }
 
 // figures are those of one contender.
@@ -55,6 +57,9 @@ func compare(t *testing.T, rounds int, contenders ...contender) []figures {
 	for round := range rounds + 1 {
 		for i, c := range contenders {
 			results[i].name = c.name
+			if c.once && round != 1 {
+				continue
+			}
 			wall, cpu, rss := runOnce(t, c)
 			if round > 0 {
 				results[i].wall = append(results[i].wall, wall.Seconds())
