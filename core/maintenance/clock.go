@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,8 @@ type clockState struct {
 	// Jump is how far the wall clock has jumped; 0 when it is trusted. Noticed is when it was last seen to jump, by itself.
 	Jump    time.Duration `json:"jump_ns"`
 	Noticed time.Time     `json:"noticed"`
+	// Said is what the last pass had to say, so that the next one does not say it again.
+	Said []string `json:"said,omitempty"`
 }
 
 // observe compares the clock with what it was. The wall clock and the time since boot must have gone equally far. After a
@@ -111,11 +114,13 @@ func (k *Keeper) clock() (now, recorded clockState, err error) {
 	return recorded.observe(k.Clock()), recorded, nil
 }
 
-// recordClock remembers the clock for the next pass.
-func (k *Keeper) recordClock() error {
+// record remembers the clock, and what there was to say, for the next pass.
+func (k *Keeper) record(said []string) error {
 	now, recorded, err := k.clock()
+	now.Said = said
 	age := now.Wall.Sub(recorded.Wall)
-	isFresh := age >= 0 && age < clockFileAge && now.Boot == recorded.Boot && now.Jump == recorded.Jump
+	isFresh := age >= 0 && age < clockFileAge && now.Boot == recorded.Boot && now.Jump == recorded.Jump &&
+		slices.Equal(said, recorded.Said)
 	if err != nil || k.Clock == nil || isFresh {
 		return err
 	}

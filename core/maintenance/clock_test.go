@@ -77,6 +77,10 @@ func TestBackupsStayWhileTheClockIsNotTrusted(t *testing.T) {
 	if !strings.Contains(s.log.String(), "went 365 days ahead") {
 		t.Errorf("the log says nothing of it: %s", s.log)
 	}
+	check(t, s.Enforce(t.Context()))
+	if n := strings.Count(s.log.String(), "went 365 days ahead"); n != 1 {
+		t.Errorf("it is logged %d times by passes a minute apart", n)
+	}
 	// Half a record is as good as none: retention goes on.
 	check(t, os.WriteFile(filepath.Join(s.layout.Backup, ".retention-clock"), []byte("{"), 0o600))
 	check(t, s.Enforce(t.Context()))
@@ -92,4 +96,27 @@ func TestABackupInTheFutureExpiresNothing(t *testing.T) {
 	check(t, s.Catalog.SetKeep(id(-5), catalog.KeepNone))
 	check(t, s.Delete(t.Context(), id(-5))) // people decide
 	s.wantBackups(done(20))
+}
+
+func TestCronSaysAThingOnce(t *testing.T) {
+	s := newSite(t, "REDUNDANCY 1")
+	s.Clock = func() maintenance.Clock { return maintenance.Clock{Wall: now, Boot: "first"} }
+	b := s.backup(20, 2, 3)
+	s.backup(1, 4, 5)
+	check(t, s.Catalog.MarkDelete(b.ID))
+	check(t, s.Catalog.SetKeep(b.ID, catalog.KeepFull))
+	check(t, os.WriteFile(s.layout.InfoPath(id(30)), []byte("no description\n"), 0o600))
+	pass := func(want int) {
+		t.Helper()
+		s.out.lines = nil
+		s.log.Reset()
+		check(t, s.Enforce(t.Context()))
+		if logged := strings.Count(s.log.String(), id(30)+" cannot be read"); logged != want || len(s.out.lines) != want {
+			t.Errorf("logged %d times, reported %q; want each %d times", logged, s.out.lines, want)
+		}
+	}
+	pass(1)
+	pass(0)
+	check(t, os.Remove(filepath.Join(s.layout.Backup, ".retention-clock")))
+	pass(1)
 }

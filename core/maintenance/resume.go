@@ -2,6 +2,7 @@ package maintenance
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -12,15 +13,16 @@ import (
 // markSuffix ends the names of the marks in meta/.
 const markSuffix = "-delete_this"
 
-// reportKept warns of deletes whose process died and that cannot be completed, because the backup is kept.
-func (k *Keeper) reportKept(s Situation) {
+// keptAndMarked are warnings of deletes whose process died and that cannot be completed, because the backup is kept.
+func (k *Keeper) keptAndMarked(s Situation) (warnings []string) {
 	for _, b := range s.Backups.All {
 		if s.Marked[b.ID] && s.Keeps[b.ID] != catalog.KeepNone {
-			k.Out.Warning("The delete of backup %s of server %s was interrupted, and the backup is kept: it is not deleted. "+
-				"Release it to let the delete complete, or remove %s to have it back",
-				b.ID, k.Server, k.Catalog.Layout.AnnotationPath(b.ID, strings.TrimPrefix(markSuffix, "-")))
+			warnings = append(warnings, fmt.Sprintf("The delete of backup %s of server %s was interrupted, and the backup is kept: it is not "+
+				"deleted. Release it to let the delete complete, or remove %s to have it back",
+				b.ID, k.Server, k.Catalog.Layout.AnnotationPath(b.ID, strings.TrimPrefix(markSuffix, "-"))))
 		}
 	}
+	return warnings
 }
 
 // removeStrayMarks removes the marks of backups that have no description any more, with any content that is left: the last

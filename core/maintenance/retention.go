@@ -3,6 +3,8 @@ package maintenance
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/barman-go/barman/core/catalog"
@@ -71,18 +73,38 @@ func (k *Keeper) Enforce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, u := range list.Unreadable {
-		k.Log.Warn("backup cannot be read", "server", k.Server, "backup", u.ID, "error", u.Err)
-	}
 	plan := situation.Plan()
-	for _, text := range plan.Warnings {
-		k.Log.Warn(text, "server", k.Server)
+	warnings := plan.Warnings
+	for _, u := range list.Unreadable {
+		warnings = append(warnings, fmt.Sprintf("backup %s cannot be read: %s", u.ID, u.Err))
 	}
-	k.reportKept(situation)
+	kept := k.keptAndMarked(situation)
+	if err := k.sayOnce(warnings, kept); err != nil {
+		return err
+	}
 	errs := k.carryOut(ctx, plan)
 	// Processes that died while they wrote a description or a mark left its beginning.
 	_, err = fsx.Sweep(k.Catalog.Layout.Meta(), fsx.OwnerDead)
-	return errors.Join(append(errs, k.removeStrayMarks(list), k.recordClock(), err)...)
+	return errors.Join(append(errs, k.removeStrayMarks(list), k.record(append(warnings, kept...)), err)...)
+}
+
+// sayOnce logs and reports what the pass before did not have to say: cron comes every minute.
+func (k *Keeper) sayOnce(logged, reported []string) error {
+	_, before, err := k.clock()
+	if err != nil {
+		return err
+	}
+	for _, text := range logged {
+		if !slices.Contains(before.Said, text) {
+			k.Log.Warn(text, "server", k.Server)
+		}
+	}
+	for _, text := range reported {
+		if !slices.Contains(before.Said, text) {
+			k.Out.Warning("%s", text)
+		}
+	}
+	return nil
 }
 
 // carryOut deletes what a plan says. When a backup cannot be deleted, because somebody works on it or for any other reason,

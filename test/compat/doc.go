@@ -3,6 +3,7 @@
 //	alternate_test.go   a catalog that is written here, restored and continued there, and taken back; and the other way round
 //	together_test.go    both at work on one server at the same time: locks exclude each other, the WAL index keeps every line
 //	output_test.go      what both print about one catalog, in text and in JSON, is the same
+//	retention_test.go   both retain the same backups of two hundred catalogs
 //	receivers_test.go   receive-wal of both on one streaming directory, in turn
 //
 // The Python Barmans (3.13 of Debian 13, and 3.20, which is newer than the version that this program follows) and the other PostgreSQL
