@@ -59,6 +59,17 @@ func TestTheTwoExcludeEachOther(t *testing.T) {
 				w.checkIndex(t)
 			})
 		}
+		t.Run("Python does not delete what is being restored", func(t *testing.T) {
+			recovery := w.stopIn(t, "pre_recovery_script")
+			dir := lab.ScratchDir(t)
+			w.host.MakeDir(t, dir)
+			running := start(t, w.host.Command(t.Context(), "recover", "--tablespace", "space:"+filepath.Join(dir, "space"), "main", oldest.ID, filepath.Join(dir, "data")))
+			recovery.wait(t, running)
+			refused(t, w.python.command, 1, oldest.ID, "delete", "main", oldest.ID)
+			recovery.open(t)
+			running.succeeds(t)
+			w.noHooks(t)
+		})
 		w.restore(t, w.ours, "latest")
 	})
 }
