@@ -29,15 +29,48 @@ func (a *app) eachServer(sel selection, do func(context.Context, *server) error)
 	}
 }
 
-// showEach is eachServer for commands that show something.
+// askedTogether is how many servers are asked at the same time: most of the time is that of their PostgreSQL.
+const askedTogether = 8
+
+// showEach is the body of commands that show something about every server named. Several are asked at the same time; what they say is
+// shown in the order of the names, as soon as it is there. A server that fails is reported, and the others get their turn.
 func showEach[R report.Result](a *app, show func(context.Context, *server) (R, error)) runE {
-	return a.eachServer(showAll, func(ctx context.Context, s *server) error {
-		result, err := show(ctx, s)
-		if err == nil {
-			a.out.Result(result)
+	return func(cmd *cobra.Command, args []string) error {
+		servers, err := a.servers(args, showAll)
+		if err != nil {
+			return err
 		}
-		return err
-	})
+		if len(servers) > 1 {
+			a.plugins() // one host for all, made before several ask for it
+		}
+		type answer struct {
+			result R
+			err    error
+		}
+		answers := make([]chan answer, len(servers))
+		for i := range answers {
+			answers[i] = make(chan answer, 1)
+		}
+		limit := make(chan struct{}, askedTogether)
+		go func() {
+			for i, s := range servers {
+				limit <- struct{}{}
+				go func() {
+					defer func() { <-limit }()
+					result, err := show(cmd.Context(), s)
+					answers[i] <- answer{result, err}
+				}()
+			}
+		}()
+		for i := range servers {
+			if said := <-answers[i]; said.err != nil {
+				a.out.Error("%s", said.err)
+			} else {
+				a.out.Result(said.result)
+			}
+		}
+		return nil
+	}
 }
 
 // oneBackup is the body of commands whose arguments are a server and a backup.
