@@ -41,18 +41,20 @@ build: ## Build every program into bin/ and every plugin into bin/plugins/
 # $(call with-programs,COMMAND) runs a command whose test processes share one build of the programs: that in BARMAN_TEST_BIN, if it is set.
 # Not $$(MAKE): make -n, with which test/docs asks what a target does, would run this line.
 define with-programs
-	@set -e; bin=$$BARMAN_TEST_BIN; \
-	if [ -z "$$bin" ]; then \
-		bin=$$(mktemp -d /tmp/barman-bin.XXXXXX); trap 'rm -rf "$$bin"' EXIT; chmod 755 "$$bin"; \
-		make --no-print-directory build BIN="$$bin" BUILDFLAGS=; \
+	@set -e; export BARMAN_TEST_BIN; \
+	if [ -z "$$BARMAN_TEST_BIN" ]; then \
+		BARMAN_TEST_BIN=$$(mktemp -d /tmp/barman-bin.XXXXXX); trap 'rm -rf "$$BARMAN_TEST_BIN"' EXIT; chmod 755 "$$BARMAN_TEST_BIN"; \
+		make --no-print-directory build BIN="$$BARMAN_TEST_BIN" BUILDFLAGS=; \
 	fi; \
-	echo '$(1)'; BARMAN_TEST_BIN="$$bin" $(1)
+	echo '$(1)'; $(1)
 endef
 
+# In this order those that wait run beside those that compute. Codecs are too slow under the race detector, and mostly libraries.
+RACED := ./plugins/transfer/... ./core/... ./sdk/... ./plugins/hooks/...
+
 test: deps ## Run every test but the matrix: units, plugins, command line, end to end on real PostgreSQL
-	@# In this order those that wait run beside those that compute. Codecs are too slow under the race detector, and mostly libraries.
-	CGO_ENABLED=1 $(GO) test -race ./plugins/transfer/... ./core/... ./sdk/... ./plugins/hooks/...
-	$(call with-programs,$(GO) test -timeout 40m $$($(GO) list ./cmd/... ./plugins/compress/... ./test/... | grep -v /test/matrix))
+	$(call with-programs,CGO_ENABLED=1 $(GO) test -race $(RACED) && \
+		$(GO) test -timeout 40m $$($(GO) list ./cmd/... ./plugins/compress/... ./test/... | grep -v /test/matrix))
 
 test-matrix: deps versions ## Prove every way to take a backup on PostgreSQL 13, 15, 17 and 18, and print the table
 	$(call with-programs,$(GO) -C test/matrix test -count=1 -timeout 30m)

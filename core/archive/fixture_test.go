@@ -23,6 +23,7 @@ import (
 	"github.com/barman-go/barman/core/pluginhost"
 	"github.com/barman-go/barman/core/wal"
 	"github.com/barman-go/barman/sdk/schema"
+	"github.com/barman-go/barman/test/lab"
 )
 
 // plugins is a directory with the compress plugins of this checkout, built when the first test needs it.
@@ -31,16 +32,14 @@ var plugins = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	const module = "github.com/barman-go/barman/"
-	for name, pkg := range map[string]string{
-		"gzip": "plugins/compress/gzip", "bzip2": "plugins/compress/bzip2", "zstd": "plugins/compress/zstd",
-		"lz4": "plugins/compress/lz4", "xz": "plugins/compress/xz", "snappy": "plugins/compress/snappy",
-		"custom": "plugins/compress/custom", "fault": "test/faultplugin",
-	} {
-		build := exec.Command("go", "build", "-o", filepath.Join(dir, "barman-compress-"+name), module+pkg)
-		if out, err := build.CombinedOutput(); err != nil {
-			return dir, fmt.Errorf("%w: %s", err, out)
-		}
+	err = lab.AddPlugins(context.Background(), dir, "compress/gzip", "compress/bzip2", "compress/zstd", "compress/lz4", "compress/xz",
+		"compress/snappy", "compress/custom")
+	if err != nil {
+		return dir, err
+	}
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "barman-compress-fault"), "github.com/barman-go/barman/test/faultplugin")
+	if out, err := build.CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("%w: %s", err, out)
 	}
 	for alias, name := range map[string]string{"pigz": "gzip", "pygzip": "gzip", "pybzip2": "bzip2"} {
 		if err := os.Symlink("barman-compress-"+name, filepath.Join(dir, "barman-compress-"+alias)); err != nil {

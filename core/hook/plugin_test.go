@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,15 +18,15 @@ import (
 	"github.com/barman-go/barman/core/pluginhost"
 	sdkhook "github.com/barman-go/barman/sdk/hook"
 	"github.com/barman-go/barman/sdk/schema"
+	"github.com/barman-go/barman/test/lab"
 )
 
 // scripts returns the set of a server whose scripts run in the real plugin, and what it logs.
 func scripts(t *testing.T, options hook.Options, values map[string]string) (*hook.Set, *bytes.Buffer) {
 	t.Helper()
 	dir := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "barman-hook-script"), "../../plugins/hooks/script")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := lab.AddPlugins(t.Context(), dir, "hooks/script"); err != nil {
+		t.Fatal(err)
 	}
 	host := pluginhost.New(pluginhost.Options{BundledDir: dir, SearchPath: []string{}})
 	t.Cleanup(func() {

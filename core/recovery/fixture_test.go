@@ -44,15 +44,7 @@ func pluginDir(t testing.TB) string {
 		if plugins.dir, plugins.err = os.MkdirTemp("", "recovery-plugins-"); plugins.err != nil {
 			return
 		}
-		for pkg, name := range map[string]string{
-			"transfer/local-rsync": "barman-transfer-local-rsync", "transfer/rsync": "barman-transfer-rsync",
-			"compress/gzip": "barman-compress-gzip",
-		} {
-			build := exec.Command("go", "build", "-o", filepath.Join(plugins.dir, name), "github.com/barman-go/barman/plugins/"+pkg)
-			if out, err := build.CombinedOutput(); err != nil {
-				plugins.err = fmt.Errorf("build %s: %w\n%s", name, err, out)
-			}
-		}
+		plugins.err = lab.AddPlugins(context.Background(), plugins.dir, "transfer/local-rsync", "transfer/rsync", "compress/gzip")
 	})
 	if plugins.err != nil {
 		t.Fatal(plugins.err)

@@ -26,7 +26,7 @@ var shared = []string{"gzip", "bzip2", "pygzip", "pybzip2", "pigz", "xz", "zstd"
 // TestPythonAndWeReadEachOthersCompression has one segment archived by each program with every compression that both know, and all of them
 // handed out by the other one.
 func TestPythonAndWeReadEachOthersCompression(t *testing.T) {
-	withNewestPython(t, func(t *testing.T, version string) {
+	withPython(t, "3.20", func(t *testing.T, version string) {
 		w := newWorld(t, version, (*backuphost.Host).ArchiveCommand)
 		// reader is the program that did not archive a segment.
 		reader := map[string]program{}

@@ -30,7 +30,7 @@ func killRounds() int {
 // TestKilledMaintenanceLeavesACatalogThatBothRead kills delete, keep and cron at random moments, each on a catalog of its own. Both
 // programs then read all of them and agree; the next cron ends what was begun, and they agree again.
 func TestKilledMaintenanceLeavesACatalogThatBothRead(t *testing.T) {
-	with(t, []string{"3.13"}, func(t *testing.T, version string) {
+	withPython(t, "3.13", func(t *testing.T, version string) {
 		host := backuphost.New(t)
 		python := newPython(t, host, version)
 		host.MakeDir(t, host.Locks)

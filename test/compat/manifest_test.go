@@ -23,7 +23,7 @@ func TestManifestsAreTheSame(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	withNewestPython(t, func(t *testing.T, version string) {
+	withPython(t, "3.20", func(t *testing.T, version string) {
 		host := backuphost.New(t)
 		python := newPython(t, host, version)
 		options := map[string]string{

@@ -15,7 +15,7 @@ import (
 // TestPassiveNodesOfEachOther has a passive node of this program copy from a Python primary, and a Python passive node from this
 // program. Each then restores what the primary had.
 func TestPassiveNodesOfEachOther(t *testing.T) {
-	withNewestPython(t, func(t *testing.T, version string) {
+	withPython(t, "3.20", func(t *testing.T, version string) {
 		w := newWorld(t, version, (*backuphost.Host).CopyCommand)
 		for _, take := range []struct {
 			method string

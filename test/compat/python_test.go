@@ -24,11 +24,11 @@ func withEachPython(t *testing.T, story func(t *testing.T, version string)) {
 	with(t, pythonVersions, story)
 }
 
-// withNewestPython is for stories that the versions tell alike. $BARMAN_TEST_EACH_PYTHON has each of them tell it.
-func withNewestPython(t *testing.T, story func(t *testing.T, version string)) {
-	versions := pythonVersions
-	if os.Getenv("BARMAN_TEST_EACH_PYTHON") == "" {
-		versions = versions[len(versions)-1:]
+// withPython is for stories that the versions tell alike, and one of them tells. $BARMAN_TEST_EACH_PYTHON has each of them tell it.
+func withPython(t *testing.T, version string, story func(t *testing.T, version string)) {
+	versions := []string{version}
+	if os.Getenv("BARMAN_TEST_EACH_PYTHON") != "" {
+		versions = pythonVersions
 	}
 	with(t, versions, story)
 }

@@ -15,7 +15,7 @@ import (
 // TestReceiversTakeTurns has our receiver and Python's, which runs pg_receivewal, on one server and one streaming directory: only one
 // runs at a time, each is seen and stopped by the other, and each goes on where the other was.
 func TestReceiversTakeTurns(t *testing.T) {
-	withNewestPython(t, func(t *testing.T, version string) {
+	withPython(t, "3.20", func(t *testing.T, version string) {
 		host := backuphost.New(t)
 		primary := lab.StartCluster(t, lab.ClusterOptions{WALSegmentSizeMB: 1, Settings: map[string]string{"wal_keep_size": "1GB"}})
 		conninfo := primary.Conninfo("", "")

@@ -74,7 +74,7 @@ func (m madeUp) parent(random *rand.Rand) *catalog.BackupInfo {
 
 // TestBothProgramsRetainTheSameBackups compares the verdicts on two hundred catalogs.
 func TestBothProgramsRetainTheSameBackups(t *testing.T) {
-	with(t, []string{"3.13"}, func(t *testing.T, version string) {
+	withPython(t, "3.13", func(t *testing.T, version string) {
 		const servers = 200
 		host := backuphost.New(t)
 		python := newPython(t, host, version)

@@ -24,7 +24,7 @@ import (
 
 // TestTheTwoExcludeEachOther has both at work on one server at the same time. The one that is first is stopped in a hook.
 func TestTheTwoExcludeEachOther(t *testing.T) {
-	withNewestPython(t, func(t *testing.T, version string) {
+	withPython(t, "3.20", func(t *testing.T, version string) {
 		w := newWorld(t, version, (*backuphost.Host).CopyCommand)
 		w.use(t, "postgres", "gzip")
 		w.writeAndArchive(t, w.ours)
@@ -76,7 +76,7 @@ func TestTheTwoExcludeEachOther(t *testing.T) {
 
 // TestTheIndexKeepsEveryLine has one rewrite the index of WAL files while the other adds to it.
 func TestTheIndexKeepsEveryLine(t *testing.T) {
-	withNewestPython(t, func(t *testing.T, version string) {
+	withPython(t, "3.20", func(t *testing.T, version string) {
 		w := newWorld(t, version, (*backuphost.Host).CopyCommand)
 		w.use(t, "postgres", "gzip")
 		w.writeAndArchive(t, w.ours)

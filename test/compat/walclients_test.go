@@ -225,7 +225,7 @@ func (h *walHosts) restore() {
 
 // TestPythonsClientsWithOurServer sends and fetches with barman-cli over ssh.
 func TestPythonsClientsWithOurServer(t *testing.T) {
-	withEachPython(t, func(t *testing.T, version string) {
+	withPython(t, "3.13", func(t *testing.T, version string) {
 		host := backuphost.New(t)
 		options := map[string]any{}
 		for name, value := range serverWithoutPostgres() {
@@ -297,7 +297,7 @@ func (h *walHosts) archiveInParallel(help []byte) {
 
 // TestOurClientsWithPythonsServer sends and fetches with our clients over ssh.
 func TestOurClientsWithPythonsServer(t *testing.T) {
-	withEachPython(t, func(t *testing.T, version string) {
+	withPython(t, "3.20", func(t *testing.T, version string) {
 		host := backuphost.New(t)
 		p := newPython(t, host, version)
 		p.configure(t, "/usr/bin", serverWithoutPostgres())

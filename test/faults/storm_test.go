@@ -60,8 +60,8 @@ type storm struct {
 
 // TestFaultStorm takes backups by all methods while processes get signals, the server crashes, sessions and connections are lost, a standby
 // is promoted, and the disk is full, at random moments. Each time the backup is FAILED with the reason (or whole, when it overcame the
-// fault), PostgreSQL is out of backup mode, nothing of barman remains, and the next backup is good. The default is ten faults, among them
-// one of each kind; BARMAN_TEST_STORM=40 has all.
+// fault), PostgreSQL is out of backup mode, nothing of barman remains, and the next backup is good. The default is one fault of each
+// kind, eight in all; BARMAN_TEST_STORM=40 has all forty.
 func TestFaultStorm(t *testing.T) {
 	random := newRandom(t)
 	host := backuphost.New(t)
@@ -82,7 +82,7 @@ func TestFaultStorm(t *testing.T) {
 // sampleStorm chooses the faults: one of each kind first, then others, in random order.
 func sampleStorm(t *testing.T, random *rand.Rand, disk bool) []calamity {
 	t.Helper()
-	number := 10
+	number := 8
 	if text := os.Getenv("BARMAN_TEST_STORM"); text != "" {
 		var err error
 		if number, err = strconv.Atoi(text); err != nil {

@@ -12,11 +12,11 @@ import (
 	"github.com/barman-go/barman/test/lab"
 )
 
-// TestTortureOfTheWALPath kills archive-wal, put-wal, receive-wal and cron, a dozen times, at random moments, while a server writes WAL
+// TestTortureOfTheWALPath kills archive-wal, put-wal, receive-wal and cron, eight times, at random moments, while a server writes WAL
 // without a pause and delivers it in both ways. Afterwards each file that was acknowledged comes back byte for byte, the index agrees
 // with the files, and nothing is left: no temporary file, no lock, no process. BARMAN_TEST_ROUNDS changes the number of kills.
 func TestTortureOfTheWALPath(t *testing.T) {
-	rounds := 12
+	rounds := 8
 	if text := os.Getenv("BARMAN_TEST_ROUNDS"); text != "" {
 		var err error
 		if rounds, err = strconv.Atoi(text); err != nil {

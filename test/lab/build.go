@@ -110,6 +110,32 @@ func (b *Build) linkAliases(source, kind, name string) error {
 	return nil
 }
 
+// AddPlugins puts bundled plugins into a directory, for tests that need only some. Each is a folder of plugins/ such as "compress/gzip".
+// Those of $BARMAN_TEST_BIN are linked to, if it is set; otherwise they are built.
+func AddPlugins(ctx context.Context, dir string, plugins ...string) error {
+	root := ""
+	for _, plugin := range plugins {
+		folder, base := filepath.Split(plugin)
+		name := "barman-" + pluginTypes[filepath.Clean(folder)] + "-" + base
+		if bin := os.Getenv("BARMAN_TEST_BIN"); bin != "" {
+			if err := os.Symlink(filepath.Join(bin, "plugins", name), filepath.Join(dir, name)); err != nil {
+				return err
+			}
+			continue
+		}
+		if root == "" {
+			var err error
+			if root, err = moduleRoot(ctx); err != nil {
+				return err
+			}
+		}
+		if err := goBuild(ctx, filepath.Join(root, "plugins", plugin), filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func goBuild(ctx context.Context, source, binary string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
 	cmd.Dir = source
