@@ -97,7 +97,6 @@ func TestArchiveWALSaysWhenThereIsNothing(t *testing.T) {
 	s.run(a, s.incoming())
 }
 
-// compressions are those that come with Barman, with a format for each.
 // compressions are all that Barman knows; "none" is as good as nothing.
 var compressions = []string{
 	"none", "gzip", "zstd", "lz4", "custom", "bzip2", "pybzip2", "pigz", "pygzip", "xz", "snappy",

@@ -145,18 +145,20 @@ func deadProcess(t *testing.T) int {
 // TestCancellationLosesNothing stops runs at many moments.
 func TestCancellationLosesNothing(t *testing.T) {
 	const n = 40
+	want, sent := map[string][]byte{}, map[string][]byte{}
+	for i := range n {
+		name := fmt.Sprintf("0000000100000000000000%02X", i+1)
+		want[name] = segment(t, name, mib, 7)
+		sent[name] = want[name]
+		if i%4 == 3 {
+			sent[name] = gzipped(t, want[name], 1)
+		}
+	}
 	for _, after := range []int{0, 1, 5, 20} {
 		t.Run(fmt.Sprintf("after %d", after), func(t *testing.T) {
 			s := newSite(t)
-			want := map[string][]byte{}
-			for i := range n {
-				name := fmt.Sprintf("0000000100000000000000%02X", i+1)
-				want[name] = segment(t, name, mib, 7)
-				if i%4 == 3 {
-					s.deliver(name, gzipped(t, want[name], 1))
-				} else {
-					s.deliver(name, want[name])
-				}
+			for name, content := range sent {
+				s.deliver(name, content)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
