@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/config"
@@ -80,9 +81,6 @@ func masked(v any) any {
 	return v
 }
 
-// diagnosedAtOnce is how many servers are asked at the same time; most of it is waiting for other hosts.
-const diagnosedAtOnce = 8
-
 func (a *app) diagnose(ctx context.Context, sources bool) (map[string]any, error) {
 	a.plugins() // shared by all servers
 	global := options(a.cfg.Global.Values(), sources)
@@ -95,19 +93,18 @@ func (a *app) diagnose(ctx context.Context, sources bool) (map[string]any, error
 	}
 	servers := map[string]any{}
 	var mu sync.Mutex
-	var all sync.WaitGroup
-	free := make(chan struct{}, diagnosedAtOnce)
+	var asking errgroup.Group
+	asking.SetLimit(askedTogether)
 	for _, c := range a.cfg.Servers {
-		all.Go(func() {
-			free <- struct{}{}
-			defer func() { <-free }()
+		asking.Go(func() error {
 			found := a.server(c).diagnose(ctx, sources)
 			mu.Lock()
 			defer mu.Unlock()
 			servers[c.Name] = found
+			return nil
 		})
 	}
-	all.Wait()
+	_ = asking.Wait() // what cannot be found out is in the log
 	return map[string]any{
 		"global": map[string]any{"config": global, "system_info": host}, "models": models, "servers": servers,
 	}, context.Cause(ctx)

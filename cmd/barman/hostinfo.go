@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,8 +30,7 @@ func hostInfo(ctx context.Context, remote []string, pathPrefix ...string) map[st
 	if remote == nil {
 		info["go_ver"], info["executable"] = runtime.Version(), executable()
 	} else {
-		options := []string{"-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new"}
-		argv = slices.Concat(remote, options, []string{askHost})
+		argv = append(toolexec.Unattended(remote), askHost)
 	}
 	var out bytes.Buffer
 	if _, err := toolexec.Run(ctx, toolexec.Command{Name: argv[0], Args: argv[1:], PathPrefix: pathPrefix, Stdout: &out}); err != nil {

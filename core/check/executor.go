@@ -187,19 +187,18 @@ func (c *Checker) probeSSH(ctx context.Context) ([]Row, error) {
 	if len(c.PrimarySSH) == 0 {
 		return nil, errors.New("primary_ssh_command is not set")
 	}
-	// A program has nobody to answer questions, and a host key that changed must not be accepted.
-	args := slices.Concat(c.PrimarySSH[1:], []string{"-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new"})
+	remote := toolexec.Unattended(c.PrimarySSH)
 	var out bytes.Buffer
 	var said []string
 	code, err := toolexec.Run(ctx, toolexec.Command{
-		Name: c.PrimarySSH[0], Args: slices.Concat(args, []string{"true"}), PathPrefix: c.PathPrefix,
+		Name: remote[0], Args: append(remote[1:], "true"), PathPrefix: c.PathPrefix,
 		Stdout: &out, OnStderr: func(line string) { said = append(said, line) },
 	})
 	switch {
 	case ctx.Err() != nil, errors.Is(err, toolexec.ErrNotFound):
 		return nil, err
 	case err != nil:
-		text := fmt.Sprintf("Connection failed using '%s' return code %d", strings.Join(slices.Concat(c.PrimarySSH[:1], args), " "), code)
+		text := fmt.Sprintf("Connection failed using '%s' return code %d", strings.Join(remote, " "), code)
 		if len(said) > 0 {
 			text += ": " + said[len(said)-1]
 		}

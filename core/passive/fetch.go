@@ -35,11 +35,8 @@ type Primary struct {
 	Now    func() time.Time
 }
 
-// unattended keeps ssh from waiting for a person, and from waiting for ever for a host that is gone. What the command itself says about
-// these options counts, because ssh takes what it sees first.
-var unattended = []string{
-	"-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new", "-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=15",
-}
+// patience keeps ssh from waiting for ever for a host that is gone.
+var patience = []string{"-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=15"}
 
 // exitOutOfSync is what sync-info says to a mark that it does not know. Other failures have it, too.
 const exitOutOfSync = 1
@@ -109,7 +106,7 @@ func (p *Primary) ask(ctx context.Context, known catalog.WALMark, answer io.Writ
 	}
 	var said []string
 	_, err := toolexec.Run(ctx, toolexec.Command{
-		Name: p.Command[0], Args: slices.Concat(p.Command[1:], unattended, []string{p.remoteLine(known)}), PathPrefix: p.PathPrefix,
+		Name: p.Command[0], Args: slices.Concat(toolexec.Unattended(p.Command)[1:], patience, []string{p.remoteLine(known)}), PathPrefix: p.PathPrefix,
 		Stdout: answer, OnStderr: func(line string) {
 			if len(said) < 20 {
 				said = append(said, line)

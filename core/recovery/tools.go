@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/barman-go/barman/core/pattern"
+	"github.com/barman-go/barman/sdk/toolexec"
 )
 
 // Tool is a program that a restore uses.
@@ -142,7 +142,7 @@ func (p *Plan) checkNeeds(needs []need, facts *hostFacts) {
 		switch {
 		case !found, n.word != "" && !strings.Contains(said, n.word):
 			summary = fmt.Sprintf("%s is needed %s %s, and was not found", cmp.Or(n.what, n.name), place(n.there), n.purpose)
-		case version != "" && olderVersion(version, n.minimum):
+		case version != "" && toolexec.Older(version, n.minimum):
 			summary = fmt.Sprintf("%s %s %s is too old, %s or later is needed %s", n.name, version, place(n.there), n.minimum, n.purpose)
 		default:
 			continue
@@ -166,15 +166,3 @@ var versionPattern = pattern.New(`\d+(?:\.\d+)+(?:p\d+)?`)
 
 // versionIn is the first thing in a line that looks like a version.
 func versionIn(said string) string { return versionPattern.FindString(said) }
-
-// olderVersion compares versions of numbers and dots.
-func olderVersion(a, b string) bool {
-	numbers := func(s string) (n []int) {
-		for part := range strings.SplitSeq(s, ".") {
-			v, _ := strconv.Atoi(part)
-			n = append(n, v)
-		}
-		return n
-	}
-	return slices.Compare(numbers(a), numbers(b)) < 0
-}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/barman-go/barman/sdk/toolexec"
 )
 
 // fakeTools makes a directory of programs that print a line.
@@ -135,7 +137,7 @@ func FuzzFacts(f *testing.F) {
 		facts := parseFacts(answer)
 		for _, said := range append(slices.Collect(maps.Values(facts.tools)), facts.postgres...) {
 			version := versionIn(said)
-			if olderVersion(version, version) || olderVersion(version, "3.0.0") && olderVersion("3.0.0", version) {
+			if toolexec.Older(version, version) || toolexec.Older(version, "3.0.0") && toolexec.Older("3.0.0", version) {
 				t.Errorf("%q is older than itself", version)
 			}
 		}

@@ -17,6 +17,8 @@ const replayedWALs = 64
 // restoration is a program that brings a backup back.
 type restoration struct {
 	name string
+	// home is barman_home, of those that have one.
+	home string
 	// barman is empty for others.
 	barman []string
 	// restore is the shell command that fills the directory $D.
@@ -29,7 +31,7 @@ func benchRecover(t *testing.T, b *bed, doc *document) {
 	plain, packed := s.restorations(t, "none"), s.restorations(t, "zstd")
 	for _, r := range append(plain[:len(plain):len(plain)], packed...) {
 		if r.barman != nil {
-			s.archiveFirst(t, filepath.Join(s.dir, r.name, "main"), r.barman)
+			s.archiveFirst(t, filepath.Join(r.home, "main"), r.barman)
 			s.as(t, append(r.barman, "backup", "main")...)
 		}
 	}
@@ -51,7 +53,7 @@ func benchRecover(t *testing.T, b *bed, doc *document) {
 			if r.barman != nil {
 				s.as(t, append(r.barman, "archive-wal", "main")...)
 			}
-			contenders = append(contenders, s.restoring(r, true), s.restoring(r, false))
+			contenders = append(contenders, s.restoring(t, r, true), s.restoring(t, r, false))
 		}
 		results := compare(t, *rounds, contenders...)
 		for i, part := range []string{"until it is consistent", "the restore alone"} {
@@ -84,14 +86,14 @@ func (s *backedUp) restorations(t *testing.T, compression string) []restoration 
 		" backup_options = \"concurrent_backup\"\n archiver = true\n parallel_jobs = 2\n immediate_checkpoint = true\n%s}\n",
 		home, s.owner.Name, s.cluster.Conninfo("", ""), hcl))
 	ours := []string{filepath.Join(s.build.Bin, "barman"), "-c", config}
-	all := []restoration{{name: filepath.Base(home), barman: ours, restore: strings.Join(ours, " ") + " recover main latest $D"}}
+	all := []restoration{{name: "barman (this)", home: home, barman: ours, restore: strings.Join(ours, " ") + " recover main latest $D"}}
 	if compression == "none" && installed("barman") {
 		home := s.home(t, "debian-restore")
 		config := s.write(t, "debian-restore.conf", fmt.Sprintf("[barman]\nbarman_home = %s\nbarman_user = %s\nlog_file = %[1]s/log\n\n[main]\ndescription = bench\nconninfo = %[3]s\n"+
 			"backup_method = local-rsync\nbackup_options = concurrent_backup\narchiver = on\nparallel_jobs = 2\nimmediate_checkpoint = true\n",
 			home, s.owner.Name, s.cluster.Conninfo("", "")))
 		all = append(all, restoration{
-			name: filepath.Base(home), barman: []string{"barman", "-c", config}, restore: "barman -c " + config + " recover main latest $D",
+			name: "barman (Debian)", home: home, barman: []string{"barman", "-c", config}, restore: "barman -c " + config + " recover main latest $D",
 		})
 	}
 	if installed("pgbackrest") {
@@ -113,15 +115,15 @@ func (s *backedUp) restorations(t *testing.T, compression string) []restoration 
 }
 
 // restoring fills an empty directory, and starts what is there if that is wanted.
-func (s *backedUp) restoring(r restoration, start bool) contender {
+func (s *backedUp) restoring(t *testing.T, r restoration, start bool) contender {
+	t.Helper()
 	dest := filepath.Join(s.dir, "copy")
-	name := strings.NewReplacer("ours-restore-none", "barman (this)", "ours-restore-zstd", "barman (this)", "debian-restore", "barman (Debian)").Replace(r.name)
 	script := "D=" + dest + "; " + r.restore
 	if start {
-		script += " && " + s.startScript()
+		script += " && " + s.startScript(t)
 	}
 	return contender{
-		name: name,
+		name: r.name,
 		prepare: func(t *testing.T) {
 			s.emptyDir(t, dest)
 			s.as(t, "chmod", "700", dest)
@@ -130,17 +132,18 @@ func (s *backedUp) restoring(r restoration, start bool) contender {
 		command: func(ctx context.Context) *exec.Cmd { return s.owner.Command(ctx, s.bed.dir, "sh", "-c", script) },
 		check: func(t *testing.T) {
 			if s.as(t, "sh", "-c", "ls "+dest+"/global/pg_control") == "" {
-				t.Fatalf("%s restored nothing", name)
+				t.Fatalf("%s restored nothing", r.name)
 			}
 		},
 	}
 }
 
 // startScript starts the server in $D beside the one that was backed up, waits until its recovery has ended, and kills it.
-func (s *backedUp) startScript() string {
+func (s *backedUp) startScript(t *testing.T) string {
+	t.Helper()
 	port, err := lab.FreePort()
 	if err != nil {
-		port = 45431
+		t.Fatal(err)
 	}
 	return fmt.Sprintf("%[1]s/pg_ctl -D $D -s -w -t 600 -l $D/start.log -o '-c port=%[2]d -c unix_socket_directories=%[3]s -c listen_addresses= -c archive_mode=off' start && "+
 		"until [ \"$(%[1]s/psql -h %[3]s -p %[2]d -U postgres -tAc 'SELECT pg_is_in_recovery()' postgres)\" = f ]; do sleep 0.05; done && %[1]s/pg_ctl -D $D -s -m immediate stop",
@@ -150,7 +153,7 @@ func (s *backedUp) startScript() string {
 // benchDelta restores once more over a restored directory in which one block in a hundred has changed.
 func (s *backedUp) benchDelta(t *testing.T, doc *document, ours restoration) {
 	dest := filepath.Join(s.dir, "copy")
-	full := s.restoring(ours, false)
+	full := s.restoring(t, ours, false)
 	full.name = "into an empty directory"
 	delta := full
 	delta.name = "`--delta-restore`, 1 % changed"

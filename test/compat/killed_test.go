@@ -17,6 +17,7 @@ import (
 	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/core/wal"
 	"github.com/barman-go/barman/test/e2e/backuphost"
+	"github.com/barman-go/barman/test/lab"
 )
 
 // killRounds is how many times maintenance is killed; more with BARMAN_KILL_ROUNDS.
@@ -34,9 +35,7 @@ func TestKilledMaintenanceLeavesACatalogThatBothRead(t *testing.T) {
 		host := backuphost.New(t)
 		python := newPython(t, host, version)
 		host.MakeDir(t, host.Locks)
-		seed := uint64(time.Now().UnixNano())
-		t.Logf("seed %d", seed)
-		random := rand.New(rand.NewPCG(seed, 1))
+		random := lab.NewRandom(t)
 		catalogs := map[string]madeUp{}
 		for n := range killRounds() + 1 {
 			name := fmt.Sprintf("s%03d", n)

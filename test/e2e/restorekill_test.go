@@ -34,14 +34,7 @@ type victimSite struct {
 // TestRestoresAreKilled kills restores: while one runs nobody deletes its backup, afterwards everybody can; PostgreSQL does
 // not start on what it leaves, and the same command completes it.
 func TestRestoresAreKilled(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("BARMAN_TEST_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatalf("BARMAN_TEST_SEED: %v", err)
-		}
-	}
-	t.Logf("BARMAN_TEST_SEED=%d", seed)
+	random := lab.NewRandom(t)
 	host := backuphost.New(t)
 	primary := startPrimary(t, host.ArchiveCommand(t, "main"))
 	host.Configure(t, backuphost.Server("main", localServer(primary, map[string]any{"compression": "gzip"})))
@@ -50,7 +43,7 @@ func TestRestoresAreKilled(t *testing.T) {
 	}
 	ledger := primary.StartLedger(t, lab.LedgerOptions{Tablespace: "space"})
 	host.Must(t, "switch-wal", "--force", "--archive", "main")
-	s := &victimSite{host: host, primary: primary, ledger: ledger, random: rand.New(rand.NewPCG(seed, 0))}
+	s := &victimSite{host: host, primary: primary, ledger: ledger, random: random}
 	host.Must(t, "backup", "--wait", "main")
 	host.Must(t, "backup", "--wait", "main")
 	for range 4 { // some WAL, so that a kill can fall into its copy

@@ -32,7 +32,7 @@ var faults = []fault{
 // success that is none; nothing acknowledged may be lost, power losses included; and the next run, on a disk that works again, completes
 // the work and leaves no temporary file.
 func TestDiskErrorsLoseNothing(t *testing.T) {
-	random := newRandom(t)
+	random := lab.NewRandom(t)
 	for _, compression := range []string{"none", "gzip"} {
 		s := newSite(t, compression)
 		for _, command := range []string{"put-wal", "archive-wal"} {

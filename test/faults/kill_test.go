@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/barman-go/barman/test/e2e/backuphost"
+	"github.com/barman-go/barman/test/lab"
 )
 
 // killing is one kill -9 in an archive-wal with a compression.
@@ -42,7 +43,7 @@ func killings(t *testing.T) []killing {
 // Each time: nothing of ours remains, nothing acknowledged is lost, no lock is stuck, and cron works. TestFaultStorm does the same, and
 // worse, to backups.
 func TestKill9LosesNothing(t *testing.T) {
-	s := newScene(t, backuphost.New(t), newRandom(t))
+	s := newScene(t, backuphost.New(t), lab.NewRandom(t))
 	all := killings(t)
 	s.random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	for i, k := range all {

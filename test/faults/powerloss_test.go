@@ -20,6 +20,7 @@ import (
 	"github.com/barman-go/barman/core/wal"
 	"github.com/barman-go/barman/test/faults/internal/faultfs"
 	"github.com/barman-go/barman/test/faults/internal/powerloss"
+	"github.com/barman-go/barman/test/lab"
 )
 
 // TestPowerLossLosesNothingAcknowledged records what put-wal, archive-wal and rebuild-xlogdb do to the disk in a day's work, and loses the
@@ -28,7 +29,7 @@ import (
 func TestPowerLossLosesNothingAcknowledged(t *testing.T) {
 	for _, compression := range []string{"none", "gzip"} {
 		t.Run(compression, func(t *testing.T) {
-			s, random := newSite(t, compression), newRandom(t)
+			s, random := newSite(t, compression), lab.NewRandom(t)
 			s.work(t)
 			log := s.disk.Log()
 			if err := newWALWitness(s.truth).replay(s.disk.Base(), log); err != nil {
@@ -69,7 +70,7 @@ func (s *site) work(t *testing.T) {
 // TestPowerLossAfterAKill kills put-wal and archive-wal at a step, lets the next runs complete their work, and loses the power after each
 // step: what the dead run had not made durable is the next one's business.
 func TestPowerLossAfterAKill(t *testing.T) {
-	s, random := newSite(t, "none"), newRandom(t)
+	s, random := newSite(t, "none"), lab.NewRandom(t)
 	for _, command := range []string{"put-wal", "archive-wal"} {
 		disk := s.preparedDisk
 		if command == "put-wal" {

@@ -57,7 +57,7 @@ func newReceiverSite(t *testing.T) *receiverSite {
 // TestPowerLossWhileReceiving records what receive-wal does to the disk while it is killed, stopped, and met by errors of the disk, and
 // loses the power after each step: all WAL that it had told the server to be flushed has to be there.
 func TestPowerLossWhileReceiving(t *testing.T) {
-	s, random := newReceiverSite(t), newRandom(t)
+	s, random := newReceiverSite(t), lab.NewRandom(t)
 	s.receive(t, 0, nil)
 	for _, f := range faults {
 		s.receive(t, 1+random.IntN(8), &f)

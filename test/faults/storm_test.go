@@ -63,7 +63,7 @@ type storm struct {
 // fault), PostgreSQL is out of backup mode, nothing of barman remains, and the next backup is good. The default is one fault of each
 // kind, eight in all; BARMAN_TEST_STORM=40 has all forty.
 func TestFaultStorm(t *testing.T) {
-	random := newRandom(t)
+	random := lab.NewRandom(t)
 	host := backuphost.New(t)
 	s := &storm{disk: mountSmallDisk(t, host)}
 	faults := sampleStorm(t, random, s.disk != nil)

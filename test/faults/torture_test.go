@@ -23,7 +23,7 @@ func TestTortureOfTheWALPath(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	random := newRandom(t)
+	random := lab.NewRandom(t)
 	w := newWALPath(t)
 	load := w.primary.StartPgbench(t, 2, 100)
 	for range rounds {

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/barman-go/barman/plugins/transfer/internal/hostfiles"
+	"github.com/barman-go/barman/sdk/toolexec"
 	"github.com/barman-go/barman/sdk/transfer"
 )
 
@@ -16,7 +16,7 @@ func connection(plan *transfer.Plan) []string {
 	}
 	remote := plan.Remote
 	if plan.Direction == transfer.Fetch {
-		remote = hostfiles.Unattended(remote)
+		remote = toolexec.Unattended(remote)
 	}
 	args := []string{"-e", remoteShell(remote)}
 	if plan.NetworkCompression {

@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/barman-go/barman/plugins/transfer/internal/hostfiles"
 	"github.com/barman-go/barman/sdk/toolexec"
 	"github.com/barman-go/barman/sdk/transfer"
 )
@@ -25,7 +23,7 @@ func (c *Copier) Check(ctx context.Context, req transfer.CheckRequest) ([]transf
 	if !c.remote {
 		return []transfer.CheckRow{local}, ctx.Err()
 	}
-	remote := hostfiles.Unattended(req.Remote)
+	remote := toolexec.Unattended(req.Remote)
 	if len(remote) == 0 {
 		return []transfer.CheckRow{{Label: "ssh", Hint: "ssh_command is not set"}, local}, ctx.Err()
 	}
@@ -77,7 +75,7 @@ func rsyncRow(label, minimum string, a answer) transfer.CheckRow {
 		row.Hint = fmt.Sprintf("rsync --version ended with code %d: %s", a.code, strings.Join(a.said, " "))
 	case version == "":
 		row.Hint = fmt.Sprintf("rsync --version did not tell a version but %q", firstLine(a.out))
-	case older(version, minimum):
+	case toolexec.Older(version, minimum):
 		row.Hint = fmt.Sprintf("rsync %s is too old, %s or later is needed", version, minimum)
 	default:
 		row.OK = true
@@ -123,16 +121,4 @@ func rsyncVersion(out []byte) string {
 func firstLine(out []byte) string {
 	line, _, _ := bytes.Cut(out, []byte("\n"))
 	return string(line)
-}
-
-// older compares versions of numbers and dots.
-func older(a, b string) bool {
-	numbers := func(s string) (n []int) {
-		for part := range strings.SplitSeq(s, ".") {
-			v, _ := strconv.Atoi(part)
-			n = append(n, v)
-		}
-		return n
-	}
-	return slices.Compare(numbers(a), numbers(b)) < 0
 }

@@ -202,7 +202,7 @@ func TestRsyncVersion(t *testing.T) {
 			t.Errorf("%q: %q", text, got)
 		}
 	}
-	if !older("3.0.9", MinimumRsync) || older("3.1.0", MinimumRsync) || older("3.10", "3.2.1") {
+	if !toolexec.Older("3.0.9", MinimumRsync) || toolexec.Older("3.1.0", MinimumRsync) || toolexec.Older("3.10", "3.2.1") {
 		t.Error("versions are compared wrongly")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/barman-go/barman/sdk/diag"
@@ -26,15 +25,6 @@ type Host struct {
 	Remote []string
 	// PathPrefix are directories in which the remote command's program is looked for first.
 	PathPrefix []string
-}
-
-// Unattended returns a remote command that never waits for a person: it asks for no password, and takes the key of a host
-// that is seen for the first time, but refuses one that has changed.
-func Unattended(remote []string) []string {
-	if len(remote) == 0 {
-		return nil
-	}
-	return slices.Concat(remote, []string{"-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new"})
 }
 
 // ReadFile returns a regular file. The error is fs.ErrNotExist when there is none, and a diagnostic when it is larger than
