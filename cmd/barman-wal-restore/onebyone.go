@@ -36,7 +36,13 @@ func (p *prefetcher) oneByOne(ctx context.Context, next stretch) (outcome, error
 	for _, seg := range there {
 		group.Go(func() error { return p.fetchOne(ctx, seg) })
 	}
-	return again, group.Wait()
+	if err := group.Wait(); err != nil {
+		return again, err
+	}
+	for _, seg := range there {
+		p.brought[seg] = true
+	}
+	return again, nil
 }
 
 // peek asks which of the segments are there, from the first one on without a gap.

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"math"
 	"os"
 	"time"
 
@@ -24,6 +26,11 @@ type prefetcher struct {
 	o *options
 	// next is what it fetches, or has found to be behind the end of the archive.
 	next stretch
+	// brought are the segments ahead of PostgreSQL that it has put into the spool. One that is not there any more was taken by a
+	// request that has not told so yet, and is not fetched again.
+	brought map[wal.Segment]bool
+	// last is where PostgreSQL was when brought was looked at.
+	last stretch
 }
 
 // outcome says why a session with the backup host is over.
@@ -57,7 +64,7 @@ func prefetch(ctx context.Context, o *options) error {
 	for _, note := range []string{"end", "problem"} {
 		_ = os.Remove(s.path(note))
 	}
-	p := &prefetcher{spool: s, o: o}
+	p := &prefetcher{spool: s, o: o, brought: map[wal.Segment]bool{}}
 	ended, err := p.run(ctx)
 	_ = os.Remove(s.path("fetching"))
 	switch {
@@ -130,10 +137,20 @@ func (p *prefetcher) linger(ctx context.Context) error {
 	return nil
 }
 
+// prune removes the files that are not among the segments given, and forgets that they were brought.
+func (p *prefetcher) prune(keep stretch) {
+	p.spool.prune(keep)
+	maps.DeleteFunc(p.brought, func(seg wal.Segment, _ bool) bool { return !keep.holds(seg) })
+}
+
 // missing are the segments that the spool lacks, from the first one on. room is false when it is full; then they are the segment
 // after the last one.
 func (p *prefetcher) missing(wanted stretch) (next stretch, room bool) {
-	ready := map[wal.Segment]bool{}
+	if wanted != p.last && !p.last.reaches(wanted.first, math.MaxInt) {
+		clear(p.brought) // PostgreSQL has gone back, or is on another timeline, and may want them once more
+	}
+	p.last = wanted
+	ready := maps.Clone(p.brought)
 	for _, e := range p.entries() {
 		seg, _ := e.name.Segment()
 		ready[seg] = true
@@ -155,12 +172,8 @@ func (p *prefetcher) waitForRoom(ctx context.Context, next stretch) (outcome, er
 		if wanted != last {
 			last, since, pause = wanted, time.Now(), poll
 		}
-		name, err := wal.ParseFileName(next.first.String())
-		if err != nil {
-			return again, err
-		}
 		ahead := wanted.after(p.o.parallel + 1)
-		if !ahead.has(name) || ahead.first.Number(next.size)+ahead.count-1 > next.first.Number(next.size) {
+		if !ahead.holds(next.first) || ahead.first.Number(next.size)+ahead.count-1 > next.first.Number(next.size) {
 			return again, nil
 		}
 		if time.Since(since) > maxIdle {

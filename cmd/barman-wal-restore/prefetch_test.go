@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/barman-go/barman/core/wal"
 )
 
 func TestARecoveryNeedsTwoConnections(t *testing.T) {
@@ -251,6 +253,29 @@ func TestPythonsBarmanIsAskedForOneFileAtATime(t *testing.T) {
 	for i := 1; i <= 10; i++ {
 		if n := strings.Count(calls, "get-wal 'main' '"+segmentName(i)+"'"); n != 1 {
 			t.Errorf("%s was fetched %d times", segmentName(i), n)
+		}
+	}
+}
+
+// TestWhatARequestHasJustTakenIsNotFetchedAgain: between the moment a request takes a file and the one it tells how far PostgreSQL
+// has come, the file is neither in the spool nor behind PostgreSQL.
+func TestWhatARequestHasJustTakenIsNotFetchedAgain(t *testing.T) {
+	t.Parallel()
+	p := &prefetcher{spool: &spool{t.TempDir()}, o: &options{parallel: 4}, brought: map[wal.Segment]bool{}}
+	p.missing(stretch{wal.SegmentNumber(1, 1, mib), mib, 1})
+	for i := 2; i <= 5; i++ {
+		p.brought[wal.SegmentNumber(1, uint64(i), mib)] = true // and taken
+	}
+	for _, step := range []struct{ at, first, count int }{
+		{1, 6, 0}, {3, 6, 2}, {3, 6, 2}, {5, 6, 4}, // goes on
+		{3, 4, 4}, {3, 4, 4}, // goes back
+	} {
+		wanted := stretch{wal.SegmentNumber(1, uint64(step.at), mib), mib, 1}
+		p.prune(wanted.after(p.o.parallel))
+		next, room := p.missing(wanted)
+		if next.first.String() != segmentName(step.first) || next.count != uint64(step.count) || room != (step.count > 0) {
+			t.Errorf("behind %d it lacks %d segments from %s on (room: %v), want %d from %s on",
+				step.at, next.count, next.first, room, step.count, segmentName(step.first))
 		}
 	}
 }

@@ -20,7 +20,12 @@ type stretch struct {
 // has tells whether a file is one of the segments.
 func (t stretch) has(name wal.FileName) bool {
 	seg, ok := name.Segment()
-	if t.size.Validate() != nil || !ok || !name.IsWAL() || !seg.Fits(t.size) || seg.Timeline != t.first.Timeline {
+	return ok && name.IsWAL() && t.holds(seg)
+}
+
+// holds tells whether seg is one of the segments.
+func (t stretch) holds(seg wal.Segment) bool {
+	if t.size.Validate() != nil || !seg.Fits(t.size) || seg.Timeline != t.first.Timeline {
 		return false
 	}
 	from, n := t.first.Number(t.size), seg.Number(t.size)
@@ -108,6 +113,5 @@ func (s *spool) sweep() { _, _ = fsx.Sweep(s.dir, fsx.AnyTemp) }
 
 // reaches tells whether seg is one of the count segments after t's first one.
 func (t stretch) reaches(seg wal.Segment, count int) bool {
-	name, err := wal.ParseFileName(seg.String())
-	return err == nil && t.size.Validate() == nil && t.after(count).has(name)
+	return t.size.Validate() == nil && t.after(count).holds(seg)
 }

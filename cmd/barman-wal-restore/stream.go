@@ -110,6 +110,7 @@ func (p *prefetcher) receive(ctx context.Context, r io.Reader, next stretch) (re
 		if err := p.store(tr, next); err != nil {
 			return again, received, err
 		}
+		p.brought[next.first] = true
 		next.first = next.first.Next(next.size)
 	}
 }
