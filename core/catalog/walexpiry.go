@@ -30,7 +30,7 @@ func (x *WALIndex) Expiry(ctx context.Context, plan *Expiry) (found []ExpiringWA
 		bad = nil
 		number := 1
 		err := eachBlock(r, func(block []byte) {
-			lines := WALLines{block, x.layout.WALIndexPath()}
+			lines := ReadWALLines(block, x.layout.WALIndexPath())
 			number = lines.each(number, func(l listedSegment) { sums.add(l.Segment, l.size) }, sums.addOther,
 				func(err *WALLineError) { bad = append(bad, err) })
 		})

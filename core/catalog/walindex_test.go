@@ -249,6 +249,42 @@ func TestRewriteKeepsLinesAsTheyAre(t *testing.T) {
 	}
 }
 
+// TestRewriteOfALongIndex has more text than is read at a time, and lines with other ends than a line break.
+func TestRewriteOfALongIndex(t *testing.T) {
+	c := newCatalog(t)
+	x := newIndex(c)
+	var text, want strings.Builder
+	const n = 20_000
+	for i := range n {
+		line := fmt.Sprintf("0000000100000000%08X\t7\t1.5\tgzip", i)
+		end := "\n"
+		switch {
+		case i == n-1:
+			end = ""
+		case i%5000 == 7:
+			end = "\r\n"
+		case i%5000 == 8:
+			end = "\n \n"
+		}
+		text.WriteString(line + end)
+		if i >= 10 && i%1000 != 3 {
+			want.WriteString(line + "\n")
+		}
+	}
+	text.WriteString("\njunk")
+	put(t, c.Layout.WALIndexPath(), text.String())
+	dropped, bad, err := x.Rewrite(t.Context(), func(line *WALLine) bool {
+		segment, _ := line.File.Segment()
+		return segment.Seg >= 10 && segment.Seg%1000 != 3
+	})
+	if err != nil || len(dropped) != 10+n/1000-1 || len(bad) != 1 || bad[0].Line != n+1+n/5000 {
+		t.Errorf("%d dropped, bad lines %v, error %v", len(dropped), bad, err)
+	}
+	if got := content(t, c.Layout.WALIndexPath()); got != want.String() {
+		t.Errorf("%d bytes are written, want %d, or others", len(got), want.Len())
+	}
+}
+
 func TestReadersReleaseTheLock(t *testing.T) {
 	c := newCatalog(t)
 	held := 0

@@ -17,17 +17,20 @@ type WALLine struct {
 	File wal.FileName
 	// Raw is the whole line, with its line break if it has one.
 	Raw string
+	// offset is where it begins in the text.
+	offset int
 }
 
 // WALLines are the lines of an index as they were at one moment.
 type WALLines struct {
 	text []byte
-	// path is only for messages.
-	path string
+	// path, and how many lines come before the text, are only for messages.
+	path   string
+	before int
 }
 
 // ReadWALLines are the lines of a text, which must not change.
-func ReadWALLines(text []byte, path string) WALLines { return WALLines{text, path} }
+func ReadWALLines(text []byte, path string) WALLines { return WALLines{text: text, path: path} }
 
 // All yields the lines in the order of the file: each is a line, which is valid until the next step, or an error that says
 // why it cannot be understood. Blank lines are left out. All strings are parts of one text, which stays in memory as long
@@ -35,13 +38,15 @@ func ReadWALLines(text []byte, path string) WALLines { return WALLines{text, pat
 func (l WALLines) All() iter.Seq2[*WALLine, *WALLineError] {
 	return func(yield func(*WALLine, *WALLineError) bool) {
 		var line WALLine
-		for number, rest := 1, string(l.text); rest != ""; number++ {
+		for number, rest := l.before+1, string(l.text); rest != ""; number++ {
 			raw := rest
 			if end := strings.IndexByte(rest, '\n'); end >= 0 {
 				raw = rest[:end+1]
 			}
+			offset := len(l.text) - len(rest)
 			rest = rest[len(raw):]
 			err := line.parse(raw)
+			line.offset = offset
 			switch {
 			case err == nil:
 				if !yield(&line, nil) {

@@ -97,7 +97,7 @@ func (x *WALIndex) Gaps(ctx context.Context, needs []WALNeed, waiting []wal.Segm
 		archived, bad = make(segmentSet), nil
 		number := 1
 		return eachBlock(r, func(block []byte) {
-			number = WALLines{block, x.layout.WALIndexPath()}.segments(number, func(l listedSegment) { archived.add(l.Segment) },
+			number = ReadWALLines(block, x.layout.WALIndexPath()).segments(number, func(l listedSegment) { archived.add(l.Segment) },
 				func(err *WALLineError) { bad = append(bad, err) })
 		})
 	})

@@ -65,7 +65,11 @@ func (x *WALIndex) rebuild(ctx context.Context) (Rebuilt, error) {
 	if err := fsx.MkdirAll(x.layout.XlogDB, dirMode); err != nil {
 		return result, err
 	}
-	if err := x.replace(content); err != nil {
+	write := func(w *os.File) error {
+		_, err := w.Write(content)
+		return err
+	}
+	if err := x.replace(write); err != nil {
 		return result, fmt.Errorf("rebuilding the WAL index of server %s: %w", x.layout.Server, err)
 	}
 	if isNew {

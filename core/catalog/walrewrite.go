@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -27,30 +29,27 @@ func (x *WALIndex) Rewrite(ctx context.Context, keep func(*WALLine) bool) (
 			return err
 		}
 		defer f.Close() //nolint:errcheck // only read
-		size, err := f.Seek(0, io.SeekEnd)
-		if err != nil {
-			return err
-		}
-		text, err := readText(io.NewSectionReader(f, 0, size), size)
-		if err != nil {
-			return err
-		}
-		kept := make([]byte, 0, len(text)+1)
-		for line, err := range ReadWALLines(text, f.Name()).All() {
-			switch {
-			case err != nil:
-				bad = append(bad, err)
-			case keep(line):
-				kept = append(kept, strings.TrimRight(line.Raw, "\r\n")...)
-				kept = append(kept, '\n')
-			default:
-				dropped = append(dropped, line.WALRecord)
+		var stay []piece
+		lines, begin := WALLines{path: f.Name()}, int64(0)
+		err = eachBlock(f, func(block []byte) {
+			lines.text = block
+			for line, err := range lines.All() {
+				switch {
+				case err != nil:
+					bad = append(bad, err)
+				case keep(line):
+					stay = addLine(stay, begin+int64(line.offset), line.Raw)
+				default:
+					dropped = append(dropped, line.WALRecord)
+				}
 			}
+			begin += int64(len(block))
+			lines.before += bytes.Count(block, []byte("\n"))
+		})
+		if err != nil || len(dropped) == 0 && len(bad) == 0 {
+			return err
 		}
-		if len(dropped) == 0 && len(bad) == 0 {
-			return nil
-		}
-		return x.replace(kept)
+		return x.replace(func(w *os.File) error { return writePieces(w, f, stay) })
 	})
 	if err != nil {
 		return nil, nil, err
@@ -58,8 +57,44 @@ func (x *WALIndex) Rewrite(ctx context.Context, keep func(*WALLine) bool) (
 	return dropped, bad, nil
 }
 
+// piece is a part of the index that stays: consecutive lines of the old file, or the text of one that is not quite as it should be.
+type piece struct {
+	begin, end int64
+	text       string
+}
+
+// addLine adds a line that begins at an offset. Of a million lines that stay, most are one piece.
+func addLine(pieces []piece, begin int64, raw string) []piece {
+	if !strings.HasSuffix(raw, "\n") || strings.HasSuffix(raw, "\r\n") {
+		return append(pieces, piece{text: strings.TrimRight(raw, "\r\n") + "\n"})
+	}
+	end := begin + int64(len(raw))
+	if n := len(pieces); n > 0 && pieces[n-1].text == "" && pieces[n-1].end == begin {
+		pieces[n-1].end = end
+		return pieces
+	}
+	return append(pieces, piece{begin: begin, end: end})
+}
+
+// writePieces writes pieces of a file to another one. Great ones are copied by the kernel.
+func writePieces(to, from *os.File, pieces []piece) error {
+	w := bufio.NewWriterSize(to, 256<<10)
+	for _, p := range pieces {
+		if _, err := from.Seek(p.begin, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := io.CopyN(w, from, p.end-p.begin); err != nil {
+			return err
+		}
+		if _, err := w.WriteString(p.text); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
 // replace gives the index a new content, with the lock held. Owner and mode of an index that exists stay.
-func (x *WALIndex) replace(content []byte) error {
+func (x *WALIndex) replace(write func(*os.File) error) error {
 	path := x.layout.WALIndexPath()
 	mode := fileMode
 	info, err := os.Stat(path)
@@ -73,7 +108,7 @@ func (x *WALIndex) replace(content []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = temp.Write(content)
+	err = write(temp)
 	if err == nil && info != nil {
 		err = keepOwner(temp, info)
 	}

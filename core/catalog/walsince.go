@@ -43,7 +43,7 @@ func (x *WALIndex) Since(
 	text := io.NewSectionReader(file, begin, size-begin)
 	seen := &endReader{r: text}
 	err = use(last, begin == 0, func(f func(WALLines)) error {
-		err := eachBlock(seen, func(block []byte) { f(WALLines{block, x.layout.WALIndexPath()}) })
+		err := eachBlock(seen, func(block []byte) { f(ReadWALLines(block, x.layout.WALIndexPath())) })
 		if err != nil {
 			return err
 		}

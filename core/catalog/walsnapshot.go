@@ -28,7 +28,7 @@ func (x *WALIndex) Sum(ctx context.Context, spans []WALSpan) (
 		sums := newWALSums(spans)
 		number := 1
 		err := eachBlock(r, func(block []byte) {
-			number = sums.add(WALLines{block, x.layout.WALIndexPath()}, number)
+			number = sums.add(ReadWALLines(block, x.layout.WALIndexPath()), number)
 		})
 		stats, bad = sums.finish()
 		return err
