@@ -51,7 +51,8 @@ server "main" {
 
   # Other hooks are plugins with options of their own.
   hook "post_backup" "webhook" {
-    retry = true
+    retry   = true
+    timeout = 60
     config {
       url   = "https://ops.example/backup"
       token = env("OPS_TOKEN", "")

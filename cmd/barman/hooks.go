@@ -37,7 +37,7 @@ func (s *server) hooks() (hookSet, error) {
 		use.Path, use.SHA256 = b.Config.Path, b.Config.SHA256
 		use.Decode = decodeBlock(b.Config, nil)
 		all = append(all, hook.Hook{
-			Event: b.Event, Phase: b.Phase, Retry: b.Retry, Title: name,
+			Event: b.Event, Phase: b.Phase, Retry: b.Retry, Timeout: b.Timeout, Title: name,
 			Open: func(ctx context.Context) (hook.Runner, error) { return s.plugins().Hook(ctx, name, use) },
 		})
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -39,7 +40,8 @@ server "main" {
   ssh_command = "ssh pg"
   archiver    = true
   hook "post_backup" "webhook" {
-    retry = true
+    retry   = true
+    timeout = 90
     config {
       `+strings.ReplaceAll(lines, "\n", "\n      ")+`
     }
@@ -56,7 +58,7 @@ server "main" {
 		t.Fatalf("server: %+v", s)
 	}
 	h := s.Hooks[0]
-	if h.Phase != "post" || h.Event != "backup" || !h.Retry || h.Option() != "post_backup_retry_script" {
+	if h.Phase != "post" || h.Event != "backup" || !h.Retry || h.Timeout != 90*time.Second || h.Option() != "post_backup_retry_script" {
 		t.Fatalf("hook: %+v", h)
 	}
 	return h.Config
@@ -106,7 +108,7 @@ func TestPluginOptionMistakesPointAtTheLine(t *testing.T) {
 		want        []string
 	}{
 		{"required", ``, Error, []string{`Required option "url" of hook plugin "webhook" is missing`, `in hook "post_backup" "webhook"`}},
-		{"misspelt", "url = \"u\"\ntimeot = 3", Error, []string{`Unknown option "timeot" of hook plugin "webhook"`, "line 18", `Did you mean "timeout"?`}},
+		{"misspelt", "url = \"u\"\ntimeot = 3", Error, []string{`Unknown option "timeot" of hook plugin "webhook"`, "line 19", `Did you mean "timeout"?`}},
 		{"unknown", "url = \"u\"\nxyzzy = 3", Error, []string{`Its options are: url, method`}},
 		{"type", "url = \"u\"\ntimeout = \"soon\"", Error, []string{`Option "timeout" must be a whole number`, `timeout = "soon"`, "^^^"}},
 		{"fraction", "url = \"u\"\ntimeout = 1.5", Error, []string{`Option "timeout" must be a whole number`}},
@@ -171,16 +173,16 @@ func TestPluginsOwnDiagnosticsPointAtTheConfiguration(t *testing.T) {
 		{Severity: diag.Error, Summary: "timeout is too short", Attribute: "timeout"},
 	}
 	got := PluginDiagnostics(block, webhook, found)
-	if got[0].Range.Line != 17 || !strings.Contains(got[0].Snippet, "ftp://x") || got[0].Severity != Error {
+	if got[0].Range.Line != 18 || !strings.Contains(got[0].Snippet, "ftp://x") || got[0].Severity != Error {
 		t.Errorf("url: %+v", got[0])
 	}
-	if got[1].Range.Line != 18 || got[1].Snippet != "" || got[1].Severity != Warning {
+	if got[1].Range.Line != 19 || got[1].Snippet != "" || got[1].Severity != Warning {
 		t.Errorf("pin: %+v", got[1])
 	}
 	if got[2].Range.Line != block.Range.Line || got[2].Snippet != "" {
 		t.Errorf("no attribute: %+v", got[2])
 	}
-	if got[3].Range.Line != 24 || got[3].Block != `plugin "hook" "webhook"` {
+	if got[3].Range.Line != 25 || got[3].Block != `plugin "hook" "webhook"` {
 		t.Errorf("timeout: %+v", got[3])
 	}
 	if ds := PluginDiagnostics(nil, webhook, found); len(ds) != 4 || ds[0].Range != (Range{}) {

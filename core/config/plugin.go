@@ -1,9 +1,12 @@
 package config
 
 import (
+	"math"
+	"math/big"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -233,7 +236,31 @@ func quoted(words []string) []string {
 	return out
 }
 
-// hookBlock reads `hook "post_backup" "webhook" { retry = true  config { … } }`. A hook that is misread must not be
+// hookAttributes are the options of a hook block itself.
+var hookAttributes = map[string]struct {
+	// form is what may be written.
+	form string
+	// into takes a value that is not null; false means that it is not of the form.
+	into func(*HookBlock, cty.Value) bool
+}{
+	"retry": {"true or false", func(h *HookBlock, v cty.Value) bool {
+		if v.Type() != cty.Bool {
+			return false
+		}
+		h.Retry = v.True()
+		return true
+	}},
+	"timeout": {"a whole number of seconds, or 0 for no limit", func(h *HookBlock, v cty.Value) bool {
+		if v.Type() != cty.Number {
+			return false
+		}
+		seconds, accuracy := v.AsBigFloat().Int64()
+		h.Timeout = time.Duration(seconds) * time.Second
+		return accuracy == big.Exact && seconds >= 0 && seconds <= math.MaxInt32
+	}},
+}
+
+// hookBlock reads `hook "post_backup" "webhook" { retry = true  timeout = 60  config { … } }`. A hook that is misread must not be
 // skipped, since it may guard something: any mistake disables the server.
 func (l *loader) hookBlock(cfg *Config, s *Server, sec *section, b topBlock) *HookBlock {
 	fail := func(at hcl.Range, suggestion, format string, args ...any) *HookBlock {
@@ -260,15 +287,15 @@ func (l *loader) hookBlock(cfg *Config, s *Server, sec *section, b topBlock) *Ho
 	h := &HookBlock{Phase: phase, Event: event}
 	for _, key := range sortedKeys(b.Body.Attributes) {
 		attr := b.Body.Attributes[key]
-		if key != "retry" {
-			return fail(attr.NameRange, nearest(key, []string{"retry"}),
+		set, known := hookAttributes[key]
+		if !known {
+			return fail(attr.NameRange, nearest(key, sortedKeys(hookAttributes)),
 				"Unknown option %q of a hook block; options of the plugin belong into: config { … }", key)
 		}
 		v, found := evaluate(attr.Expr, l.evalContext(b.file, s.Name))
-		if found.HasErrors() || v.IsNull() || v.Type() != cty.Bool {
-			return fail(attr.Expr.Range(), "", "Invalid retry: write true or false")
+		if found.HasErrors() || v.IsNull() || !set.into(h, v) {
+			return fail(attr.Expr.Range(), "", "Invalid %s: write %s", key, set.form)
 		}
-		h.Retry = v.True()
 	}
 	own := &PluginBlock{Type: "hook", Name: name, Server: s.Name, Range: rangeOf(b.DefRange())}
 	if !l.configBodies(own, sec, b, Error) {

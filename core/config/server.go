@@ -188,6 +188,8 @@ type HookBlock struct {
 	// Phase is hook.PhasePre or hook.PhasePost, Event one of HookEvents.
 	Phase, Event string
 	Retry        bool
+	// Timeout limits one run of the hook; 0 means that it may take as long as it likes.
+	Timeout time.Duration
 	// Config is the plugin to run, with the block's own options over those of the server's and the global plugin blocks.
 	Config *PluginBlock
 }

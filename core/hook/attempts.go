@@ -67,8 +67,8 @@ func (a *attempts) pause(ctx context.Context, failures int) error {
 	return a.set.options.Sleep(ctx, longBreak)
 }
 
-// run runs the hook once and logs how it ended. A crash of the plugin is a failure of the hook; the error is the
-// context's.
+// run runs the hook once and logs how it ended. A crash of the plugin is a failure of the hook, and so is the end of its
+// time; the error is the context's.
 func (a *attempts) run(ctx context.Context) (sdkhook.Outcome, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -76,10 +76,17 @@ func (a *attempts) run(ctx context.Context) (sdkhook.Outcome, error) {
 	log := a.set.log
 	log.Debug("Attempt to run "+a.hook.option(), "script", a.hook.Title, "attempt", a.request.Attempt)
 	out := &output{log: log, title: a.hook.Title}
-	result, err := a.runner.Run(ctx, a.request, out)
+	limited, release := a.hook.limited(ctx)
+	defer release()
+	result, err := a.runner.Run(limited, a.request, out)
+	failed := err != nil || result.Outcome == sdkhook.Failure
 	switch {
-	case ctx.Err() != nil && (err != nil || result.Outcome == sdkhook.Failure):
+	case ctx.Err() != nil && failed:
 		return 0, ctx.Err()
+	case limited.Err() != nil && failed:
+		log.Warn(fmt.Sprintf("%s was %s", a.hook.Title, context.Cause(limited)),
+			"hook", a.hook.option(), "Output details", out.details())
+		return sdkhook.Failure, nil
 	case err != nil:
 		log.Error(fmt.Sprintf("%s failed", a.hook.Title), "hook", a.hook.option(), "error", err)
 		return sdkhook.Failure, nil

@@ -14,6 +14,9 @@
 // 3 seconds, then one of 60, and so on without end. ABORT_STOP of a pre retry hook is an *AbortError; in the post phase
 // it is ignored with a warning. Source: Barman manual, chapter "Hook scripts".
 //
+// A hook may have a timeout, which Barman does not know: one that runs longer is stopped and has failed, so that a retry
+// hook is run again and any other is only logged.
+//
 // Invariants: the environment of a retry hook is computed once and is the same in every attempt. A set without hooks for
 // an event does nothing, and no plugin is started before the first hook that needs it.
 package hook

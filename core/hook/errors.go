@@ -2,6 +2,7 @@ package hook
 
 import (
 	"fmt"
+	"time"
 
 	sdkhook "github.com/barman-go/barman/sdk/hook"
 )
@@ -35,3 +36,11 @@ func (e *OpenError) Error() string {
 
 // Unwrap returns the reason.
 func (e *OpenError) Unwrap() error { return e.Err }
+
+// TimeoutError means that a hook ran longer than it may, and was stopped.
+type TimeoutError struct{ Timeout time.Duration }
+
+// Error says how long it might have run.
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("stopped after its timeout of %s", e.Timeout)
+}

@@ -2,6 +2,7 @@ package hook
 
 import (
 	"context"
+	"time"
 
 	sdkhook "github.com/barman-go/barman/sdk/hook"
 )
@@ -12,6 +13,9 @@ type Hook struct {
 	Event, Phase string
 	// Retry hooks are repeated until they succeed or abort.
 	Retry bool
+	// Timeout limits each run of the hook, the start of its plugin included; 0 means no limit, as for Barman's scripts. What
+	// runs longer is stopped, with everything that it started, and has failed.
+	Timeout time.Duration
 	// Title names the hook in messages: the command line of a script, the plugin's name of another hook.
 	Title string
 	// InheritEnvironment gives the hook the whole environment of this process, as Barman gives it to scripts. Hooks of
@@ -64,3 +68,11 @@ func (h Hook) name() string {
 
 // option is the option that holds the script: "pre_backup_script".
 func (h Hook) option() string { return h.Phase + "_" + h.name() }
+
+// limited returns a context for one run of the hook. After the timeout its cause is a *TimeoutError.
+func (h Hook) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if h.Timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, h.Timeout, &TimeoutError{Timeout: h.Timeout})
+}

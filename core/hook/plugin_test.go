@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,22 +22,63 @@ import (
 	"github.com/barman-go/barman/test/lab"
 )
 
-// scripts returns the set of a server whose scripts run in the real plugin, and what it logs.
-func scripts(t *testing.T, options hook.Options, values map[string]string) (*hook.Set, *bytes.Buffer) {
-	t.Helper()
-	dir := t.TempDir()
-	if err := lab.AddPlugins(t.Context(), dir, "hooks/script"); err != nil {
-		t.Fatal(err)
+// built are the plugins of these tests, each built when it is needed for the first time.
+var built struct {
+	sync.Mutex
+	dir string
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir)
 	}
-	host := pluginhost.New(pluginhost.Options{BundledDir: dir, SearchPath: []string{}})
+	os.Exit(code)
+}
+
+// pluginDir returns a directory that holds a plugin which build makes there.
+func pluginDir(t *testing.T, executable string, build func(dir string) error) string {
+	t.Helper()
+	built.Lock()
+	defer built.Unlock()
+	if built.dir == "" {
+		dir, err := os.MkdirTemp("", "hook-test-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		built.dir = dir
+	}
+	if _, err := os.Stat(filepath.Join(built.dir, executable)); err != nil {
+		if err := build(built.dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return built.dir
+}
+
+// newHost returns a host of the plugins in a directory.
+func newHost(t *testing.T, options pluginhost.Options) *pluginhost.Host {
+	t.Helper()
+	options.SearchPath = []string{}
+	host := pluginhost.New(options)
 	t.Cleanup(func() {
 		if err := host.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+	return host
+}
+
+// scripts returns the set of a server whose scripts run in the real plugin, each for as long as timeout allows, and what
+// it logs.
+func scripts(t *testing.T, options hook.Options, timeout time.Duration, values map[string]string) (*hook.Set, *bytes.Buffer) {
+	t.Helper()
+	host := newHost(t, pluginhost.Options{BundledDir: pluginDir(t, "barman-hook-script", func(dir string) error {
+		return lab.AddPlugins(t.Context(), dir, "hooks/script")
+	})})
 	var log bytes.Buffer
 	options.Log = hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Trace})
-	return hook.NewSet(options, hook.Scripts(
+	hooks := hook.Scripts(
 		func(option string) string { return values[option] },
 		func(command string) hook.Opener {
 			return func(ctx context.Context) (hook.Runner, error) {
@@ -44,7 +86,11 @@ func scripts(t *testing.T, options hook.Options, values map[string]string) (*hoo
 					return schema.Values{"command": command}, nil
 				}})
 			}
-		})), &log
+		})
+	for i := range hooks {
+		hooks[i].Timeout = timeout
+	}
+	return hook.NewSet(options, hooks), &log
 }
 
 func TestScriptsRunInTheirPlugin(t *testing.T) {
@@ -57,7 +103,7 @@ func TestScriptsRunInTheirPlugin(t *testing.T) {
 		Sleep:   func(_ context.Context, d time.Duration) error { pauses = append(pauses, d); return nil },
 	}
 	line := `echo "$BARMAN_HOOK $BARMAN_PHASE $BARMAN_SEGMENT $BARMAN_TIMESTAMP" >> "$TRACE"`
-	set, log := scripts(t, options, map[string]string{
+	set, log := scripts(t, options, 0, map[string]string{
 		"pre_archive_script":        line + `; pwd; echo "$SECRET"; exit 63`,
 		"pre_archive_retry_script":  line + `; echo no >&2; test -e ready || { touch ready; exit 1; }`,
 		"post_archive_retry_script": line + `; exit 63`,
@@ -93,7 +139,7 @@ func TestScriptsRunInTheirPlugin(t *testing.T) {
 }
 
 func TestAbortStopComesThroughThePlugin(t *testing.T) {
-	set, _ := scripts(t, hook.Options{Server: "main"}, map[string]string{"pre_backup_retry_script": "exit 63"})
+	set, _ := scripts(t, hook.Options{Server: "main"}, 0, map[string]string{"pre_backup_retry_script": "exit 63"})
 	err := set.Pre(t.Context(), hook.BackupEvent(hook.Backup{Backup: sdkhook.Backup{ID: "20250101T000000"}}))
 	var abort *hook.AbortError
 	if !errors.As(err, &abort) {
@@ -104,7 +150,7 @@ func TestAbortStopComesThroughThePlugin(t *testing.T) {
 func TestCancellingStopsAScriptThatRuns(t *testing.T) {
 	dir := t.TempDir()
 	started := filepath.Join(dir, "started")
-	set, _ := scripts(t, hook.Options{Server: "main", Directory: dir, Environ: os.Environ()}, map[string]string{
+	set, _ := scripts(t, hook.Options{Server: "main", Directory: dir, Environ: os.Environ()}, 0, map[string]string{
 		"pre_backup_retry_script": "echo $$ > new; mv new started; sleep 600",
 	})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -144,8 +144,13 @@ func (h *slot) open(ctx context.Context) (Runner, error) {
 	if h.runner != nil {
 		return h.runner, nil
 	}
-	runner, err := h.Open(ctx)
-	if err != nil {
+	limited, release := h.limited(ctx)
+	defer release()
+	runner, err := h.Open(limited)
+	switch {
+	case err != nil && limited.Err() != nil:
+		return nil, context.Cause(limited)
+	case err != nil:
 		return nil, err
 	}
 	h.runner = runner

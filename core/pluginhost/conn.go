@@ -149,8 +149,16 @@ func (c *instanceConn) invokeOpened(ctx context.Context, method string, args, re
 		c.mu.Lock()
 		c.id = ""
 		c.mu.Unlock()
+		return run.conn.Invoke(ctx, method, args, reply, opts...)
 	}
-	return run.conn.Invoke(ctx, method, args, reply, opts...)
+	// Whoever cancels relies on it that nothing goes on behind its back: what does not stop is ended.
+	ctx, release := context.WithTimeout(ctx, c.proc.host.opts.StopTimeout)
+	defer release()
+	err := run.conn.Invoke(ctx, method, args, reply, opts...)
+	if status.Code(err) == codes.DeadlineExceeded {
+		c.proc.end(run)
+	}
+	return err
 }
 
 // NewStream makes a streaming call; none of them may be repeated.

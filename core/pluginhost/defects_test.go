@@ -327,6 +327,43 @@ func TestCancelledCallReturnsWhenItsToolsAreGone(t *testing.T) {
 	}
 }
 
+func TestPluginThatDoesNotStopIsKilled(t *testing.T) {
+	h, log := newHost(t, Options{BundledDir: install(t, "barman-hook-fault"), StopTimeout: 100 * time.Millisecond})
+	c, err := h.Hook(t.Context(), "fault", Use{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, stopped := range []bool{false, true} {
+		marker := filepath.Join(t.TempDir(), "marker")
+		pid := pluginPID(t, h)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			_, err := c.Run(ctx, hook.Event{Environment: map[string]string{"FAULT": "hang", "MARKER": marker}}, nil)
+			ended <- err
+		}()
+		waitForFile(t, marker)
+		if stopped {
+			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		if isRunning(strconv.Itoa(pid)) {
+			t.Error("it still runs")
+		}
+		if !strings.Contains(log.String(), "plugin is killed, because it does not stop") {
+			t.Errorf("the log does not say so:\n%s", log)
+		}
+		if _, err := c.Run(t.Context(), hook.Event{}, nil); err != nil {
+			t.Errorf("the next call: %v", err)
+		}
+	}
+}
+
 func TestPluginThatHangsIsEndedByClose(t *testing.T) {
 	h, _ := newHost(t, Options{BundledDir: install(t, "barman-hook-fault")})
 	marker := filepath.Join(t.TempDir(), "marker")

@@ -16,6 +16,10 @@ import (
 // busy host needs seconds.
 const DefaultStartTimeout = 30 * time.Second
 
+// DefaultStopTimeout is how long a plugin may take to stop what it was told to stop: longer than sdk/toolexec needs for
+// tools that have to be killed, shorter than the typed clients of the SDK wait.
+const DefaultStopTimeout = 12 * time.Second
+
 // Options say where plugins are and what they get.
 type Options struct {
 	// BundledDir holds the plugins of this build; see DefaultBundledDir. May be empty.
@@ -38,6 +42,8 @@ type Options struct {
 	TempDir string
 	// StartTimeout replaces DefaultStartTimeout if not 0.
 	StartTimeout time.Duration
+	// StopTimeout replaces DefaultStopTimeout if not 0.
+	StopTimeout time.Duration
 }
 
 // Use says for whom an instance is and how it is configured.
@@ -75,6 +81,9 @@ func New(opts Options) *Host {
 	}
 	if opts.StartTimeout == 0 {
 		opts.StartTimeout = DefaultStartTimeout
+	}
+	if opts.StopTimeout == 0 {
+		opts.StopTimeout = DefaultStopTimeout
 	}
 	if opts.SearchPath == nil {
 		opts.SearchPath = filepath.SplitList(os.Getenv("PATH"))

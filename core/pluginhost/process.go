@@ -240,6 +240,17 @@ func (p *process) crash(r *running, err error) *CrashError {
 	return c
 }
 
+// end kills a process that does not stop what it was told to stop, and everything that it started. The next call starts
+// another one.
+func (p *process) end(r *running) {
+	p.log.Error("plugin is killed, because it does not stop", "path", p.found.RealPath, "timeout", p.host.opts.StopTimeout)
+	_ = r.runner.Kill(context.Background())
+	select {
+	case <-r.runner.exited:
+	case <-time.After(exitWait): // stuck in the kernel
+	}
+}
+
 // note counts a crash once, however many calls it ended.
 func (p *process) note(r *running, c *CrashError) {
 	p.mu.Lock()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	"github.com/barman-go/barman/sdk/diag"
 	"github.com/barman-go/barman/sdk/internal/wire"
@@ -85,10 +86,13 @@ func (s *service) Open(ctx context.Context, r *pluginv1.OpenRequest) (*pluginv1.
 	return &pluginv1.OpenResponse{Instance: id, Diagnostics: wire.FromList(found)}, nil
 }
 
-// Cancel ends the calls of an operation and waits for them.
+// Cancel ends the calls of an operation and waits for them. It is an error when they go on.
 func (s *service) Cancel(ctx context.Context, r *pluginv1.CancelRequest) (*pluginv1.CancelResponse, error) {
 	if inst, err := s.instances.get(r.GetInstance()); err == nil {
 		inst.endCalls(ctx, func(c *call) bool { return c.op == r.GetOp() })
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, status.FromContextError(err).Err()
 	}
 	return &pluginv1.CancelResponse{}, nil
 }

@@ -65,12 +65,23 @@ func (f fault) commit(ctx context.Context) error {
 	case "kill":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
+	case "kill-once":
+		if _, err := os.Stat(f.marker); errors.Is(err, os.ErrNotExist) {
+			f.mark("")
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
 	case "exit":
 		fmt.Fprintln(os.Stderr, "giving up")
 		os.Exit(7)
 	case "hang":
 		f.mark("")
 		select {}
+	case "hang-once":
+		if _, err := os.Stat(f.marker); errors.Is(err, os.ErrNotExist) {
+			f.mark("")
+			select {}
+		}
 	case "slow-stop":
 		f.mark("")
 		<-ctx.Done()

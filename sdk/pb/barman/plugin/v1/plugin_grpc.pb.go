@@ -56,7 +56,7 @@ type PluginClient interface {
 	// Cancel ends the running calls of an operation and answers when they have ended and every tool that they started is
 	// gone. The host calls it after it has cancelled a call, because a cancelled gRPC call ends on the host's side at once,
 	// while the plugin is still stopping its tools. No such call is not an error. A plugin without this rpc is not waited
-	// for.
+	// for; one that does not answer in 12 seconds is killed.
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
 	// Close forgets an instance and stops whatever it still runs. Closing an unknown instance is not an error.
 	Close(ctx context.Context, in *CloseRequest, opts ...grpc.CallOption) (*CloseResponse, error)
@@ -149,7 +149,7 @@ type PluginServer interface {
 	// Cancel ends the running calls of an operation and answers when they have ended and every tool that they started is
 	// gone. The host calls it after it has cancelled a call, because a cancelled gRPC call ends on the host's side at once,
 	// while the plugin is still stopping its tools. No such call is not an error. A plugin without this rpc is not waited
-	// for.
+	// for; one that does not answer in 12 seconds is killed.
 	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
 	// Close forgets an instance and stops whatever it still runs. Closing an unknown instance is not an error.
 	Close(context.Context, *CloseRequest) (*CloseResponse, error)
