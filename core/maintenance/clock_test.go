@@ -1,7 +1,9 @@
 package maintenance_test
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -119,4 +121,25 @@ func TestCronSaysAThingOnce(t *testing.T) {
 	pass(0)
 	check(t, os.Remove(filepath.Join(s.layout.Backup, ".retention-clock")))
 	pass(1)
+}
+
+// TestTemporaryFilesOfTheDeadAreRemoved: a process that is killed while it replaces a file leaves the beginning of the new one.
+func TestTemporaryFilesOfTheDeadAreRemoved(t *testing.T) {
+	s := newSite(t, "REDUNDANCY 1")
+	dead := exec.Command("true")
+	check(t, dead.Run())
+	for _, dir := range []string{s.layout.Backup, s.layout.Meta()} {
+		for pid, stays := range map[int]bool{dead.Process.Pid: false, os.Getppid(): true} {
+			check(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf(".identity.json.%d-00000000.tmp", pid)), nil, 0o600))
+			check(t, s.Enforce(t.Context()))
+			left, err := filepath.Glob(filepath.Join(dir, ".*.tmp"))
+			check(t, err)
+			if (len(left) > 0) != stays {
+				t.Errorf("of process %d is left %v", pid, left)
+			}
+			for _, path := range left {
+				check(t, os.Remove(path))
+			}
+		}
+	}
 }

@@ -83,9 +83,12 @@ func (k *Keeper) Enforce(ctx context.Context) error {
 		return err
 	}
 	errs := k.carryOut(ctx, plan)
-	// Processes that died while they wrote a description or a mark left its beginning.
-	_, err = fsx.Sweep(k.Catalog.Layout.Meta(), fsx.OwnerDead)
-	return errors.Join(append(errs, k.removeStrayMarks(list), k.record(append(warnings, kept...)), err)...)
+	// Processes that died while they wrote a description, a mark, or what is beside them, left its beginning.
+	for _, dir := range []string{k.Catalog.Layout.Meta(), k.Catalog.Layout.Backup} {
+		_, err := fsx.Sweep(dir, fsx.OwnerDead)
+		errs = append(errs, err)
+	}
+	return errors.Join(append(errs, k.removeStrayMarks(list), k.record(append(warnings, kept...)))...)
 }
 
 // sayOnce logs and reports what the pass before did not have to say: cron comes every minute.
