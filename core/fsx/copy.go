@@ -54,6 +54,9 @@ func copyContent(out, in *os.File, info fs.FileInfo, opts CopyOptions) error {
 		if err := copyBytes(ctx, out, in); err != nil {
 			return err
 		}
+		// The disk may begin at once: whoever makes this durable then waits for less. It is a hint; errors of the disk are
+		// told to whoever syncs.
+		_ = unix.SyncFileRange(int(out.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE)
 	}
 	if err := out.Chmod(info.Mode().Perm()); err != nil {
 		return wrap("chmod", out.Name(), err)

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/sdk/transfer"
@@ -65,7 +67,14 @@ func (r *restore) copyFiles(ctx context.Context) error {
 		}
 	}
 	data := r.item("pgdata", r.data, r.plan.Destination)
-	data.Exclude, data.ExcludeAndProtect = excluded, protected
+	data.Exclude = excluded
+	if r.keepsWAL() {
+		// dropOtherWAL removes what does not belong there.
+		dir := strings.TrimPrefix(r.plan.WALDirectory, r.plan.Destination)
+		data.Exclude = slices.DeleteFunc(slices.Clone(excluded), func(pattern string) bool { return pattern == dir+"/*" })
+		protected = append(protected, dir+"/*", dir)
+	}
+	data.ExcludeAndProtect = protected
 	_, err := r.copier.Copy(ctx, r.copyPlan(append(items, data)...), r.Progress)
 	return err
 }

@@ -155,6 +155,7 @@ func TestRestoredServerHasTheRowsOfItsTarget(t *testing.T) {
 	}
 	t.Run("refusals leave the destination untouched", func(t *testing.T) { testRefusals(t, s, backup) })
 	t.Run("interrupted restore", func(t *testing.T) { testInterrupted(t, s, ledger) })
+	t.Run("delta", func(t *testing.T) { testDelta(t, s) })
 }
 
 // complete counts the archived segments from the oldest backup on.

@@ -25,6 +25,12 @@ const archiveStatus = "archive_status"
 // the whole destination is complete nobody reads them, and an interrupted restore writes them again.
 func (r *restore) copyWAL(ctx context.Context) error {
 	own := !r.plan.Target.PITR()
+	files := append(append([]WALFile(nil), r.plan.WAL.Histories...), r.plan.WAL.Files...)
+	if r.keepsWAL() {
+		if err := r.dropOtherWAL(files); err != nil {
+			return err
+		}
+	}
 	dirs := []transfer.FileChange{{Action: transfer.Mkdir, Path: r.plan.WALDirectory, Mode: 0o700}}
 	if own {
 		dirs = append(dirs, transfer.FileChange{Action: transfer.Mkdir, Path: filepath.Join(r.plan.WALDirectory, archiveStatus), Mode: 0o700})
@@ -36,7 +42,6 @@ func (r *restore) copyWAL(ctx context.Context) error {
 	if own {
 		r.Out.Info("Generating archive status files")
 	}
-	files := append(append([]WALFile(nil), r.plan.WAL.Histories...), r.plan.WAL.Files...)
 	if r.options.remote() {
 		return r.sendWAL(ctx, files, own)
 	}
@@ -115,16 +120,20 @@ func (r *restore) decodeAll(ctx context.Context, files []WALFile, dir string, st
 
 func (r *restore) placeWAL(ctx context.Context, f WALFile, dir string, status, link bool) error {
 	dest := filepath.Join(dir, f.Name)
+	format, err := r.WAL.FormatOf(ctx, f.Path)
+	if err != nil {
+		return err
+	}
+	if format == "" && r.isThere(f, dest) {
+		return r.finishWAL(f, dest, status, true)
+	}
 	// An interrupted restore may have left it, whole or not.
 	if err := os.Remove(dest); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	// What lies in the streaming directory may be gone before the link is followed.
 	link = link && filepath.Dir(f.Path) != r.Catalog.Layout.Streaming
-	format, err := r.WAL.FormatOf(ctx, f.Path)
 	switch {
-	case err != nil:
-		return err
 	case format != "":
 		err = r.WAL.Decode(ctx, f.Path, format, dest)
 	case link:
@@ -135,10 +144,15 @@ func (r *restore) placeWAL(ctx context.Context, f WALFile, dir string, status, l
 	if err != nil {
 		return err
 	}
+	return r.finishWAL(f, dest, status, format != "" || !link)
+}
+
+// finishWAL verifies a WAL file at its destination, and gives it its mode if it is a file of its own.
+func (r *restore) finishWAL(f WALFile, dest string, status, own bool) error {
 	if err := verifyWAL(dest, f, r.plan.Backup); err != nil {
 		return err
 	}
-	if format != "" || !link {
+	if own {
 		// Whatever the modes of the archive are, these files are read by the server's owner only.
 		if err := os.Chmod(dest, 0o600); err != nil {
 			return err
@@ -146,7 +160,7 @@ func (r *restore) placeWAL(ctx context.Context, f WALFile, dir string, status, l
 	}
 	if status && !f.Partial {
 		// A segment that was partial has still to be archived once it is complete.
-		return os.WriteFile(filepath.Join(dir, archiveStatus, f.Name+".done"), nil, 0o600)
+		return os.WriteFile(filepath.Join(filepath.Dir(dest), archiveStatus, f.Name+".done"), nil, 0o600)
 	}
 	return nil
 }

@@ -5,11 +5,13 @@
 //	     │                                            workers take units, big ones first, until none is left
 //	     └ phase 1 ─ item pg_control                                           └▶ rsync --files-from=- …
 //
+// On one host this process copies the listed files itself, and writes only the blocks that differ; see docs/adr/018.
+//
 // With one worker, an item that has no earlier copy is a single recursive rsync without a listing. Files that are shared with an
 // earlier backup by hard links are linked while the source is listed, and are in no list. Invariants:
 //
 //   - A file whose size and modification time equal those of the earlier copy, and which is not older than the safe
-//     horizon, is compared by content (rsync --checksum), in a run of its own.
+//     horizon, is compared by content (rsync --checksum, or block by block on one host), in a run of its own.
 //   - A file that may share its inode with an earlier backup is never written in place: with hard links, rsync writes a
 //     new file and renames it, also when a retry finds that the file has changed meanwhile.
 //   - A source that vanishes while the copy runs is no error, a source that was never there is one.

@@ -23,7 +23,7 @@ func (s *session) copyPhase(ctx context.Context, items []*itemState) error {
 		switch {
 		case item.Kind == transfer.File:
 			err = s.copyFile(ctx, item, 1)
-		case s.earlierCopies(item).none():
+		case s.earlierCopies(item).none() && !s.copiesHere(item):
 			err = s.copyWhole(ctx, item)
 		default:
 			err = s.copyListed(ctx, []*itemState{item})
@@ -119,6 +119,16 @@ func (s *session) do(ctx context.Context, j *job, width int) error {
 	}
 	sum := total(j.units)
 	p := s.meter.part(j.item.Label)
+	if s.copiesHere(j.item) {
+		start := time.Now()
+		st, err := s.copyHere(ctx, j, p)
+		if err != nil {
+			return err
+		}
+		p.set(sum.files, sum.bytes)
+		j.item.ran(start, st)
+		return nil
+	}
 	r := s.listRun(j.item, j.list, j.units, j.checksum, width)
 	r.restart = func() error { p.set(0, 0); return nil }
 	r.onProgress = func(snap snapshot) { p.set(min(snap.done, sum.files), min(snap.bytes, sum.bytes)) }

@@ -1,0 +1,136 @@
+package recovery
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/barman-go/barman/core/fsx"
+	"github.com/barman-go/barman/test/lab"
+)
+
+// testDelta restores over a restored directory in which things have changed: what is right stays, in place, and everything else is
+// as in an empty directory.
+func testDelta(t *testing.T, s *site) {
+	dir := lab.ScratchDir(t)
+	data := filepath.Join(dir, "data")
+	o := Options{Backup: "latest", Destination: data, Tablespaces: []string{"hot:" + filepath.Join(dir, "hot")}, Workers: 2}
+	r, _, _ := newRestorer(t, s.layout)
+	first, err := r.Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plain, packed []WALFile
+	for _, f := range first.Plan.WAL.Files {
+		if format, err := r.WAL.FormatOf(t.Context(), f.Path); err != nil {
+			t.Fatal(err)
+		} else if format == "" {
+			plain = append(plain, f)
+		} else {
+			packed = append(packed, f)
+		}
+	}
+	if len(plain) < 3 || len(packed) < 1 {
+		t.Fatalf("%d plain and %d compressed files", len(plain), len(packed))
+	}
+	walPath := func(name string) string { return filepath.Join(data, "pg_wal", name) }
+	before := map[string]os.FileInfo{}
+	for _, f := range plain {
+		before[f.Name] = lstat(t, walPath(f.Name))
+	}
+	sound := filesBelow(t, data)
+	// As PostgreSQL would: sizes stay, and even times may, within their resolution.
+	damage(t, walPath(plain[0].Name), 4<<10)
+	damage(t, walPath(packed[0].Name), 4<<10)
+	damage(t, filepath.Join(data, "global/pg_filenode.map"), 100)
+	later(t, filepath.Join(data, "global/pg_filenode.map"))
+	for _, name := range []string{"pg_wal/0000000100000000000000FF", "pg_wal/archive_status/0000000100000000000000FF.ready", "base/1/4711"} {
+		if err := os.WriteFile(filepath.Join(data, name), []byte("of no backup"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Truncate(filepath.Join(data, "PG_VERSION"), 0); err != nil {
+		t.Fatal(err)
+	}
+	o.Delta = true
+	if _, err := r.Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	restored := filesBelow(t, data)
+	for name := range restored {
+		if _, ok := sound[name]; !ok {
+			t.Errorf("%s has survived", name)
+		}
+	}
+	for name, content := range sound {
+		if !bytes.Equal(restored[name], content) {
+			t.Errorf("%s differs from that of a full restore", name)
+		}
+	}
+	for i, f := range plain {
+		if kept := os.SameFile(before[f.Name], lstat(t, walPath(f.Name))); kept != (i > 0) {
+			t.Errorf("%s, damaged: %v, is the same file: %v", f.Name, i == 0, kept)
+		}
+		if same, err := fsx.EqualFiles(f.Path, walPath(f.Name)); err != nil || !same {
+			t.Errorf("%s is not the archived file (%v)", f.Name, err)
+		}
+	}
+}
+
+func lstat(t *testing.T, path string) os.FileInfo {
+	t.Helper()
+	info, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
+
+// damage changes one byte of a file, and not its time.
+func damage(t *testing.T, path string, offset int64) {
+	t.Helper()
+	when := lstat(t, path).ModTime()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b := make([]byte, 1)
+	if _, err := f.ReadAt(b, offset); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= 0xff
+	if _, err := f.WriteAt(b, offset); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(path, time.Time{}, when); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func later(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Chtimes(path, time.Time{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// filesBelow are all files below a directory, by name.
+func filesBelow(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		files[strings.TrimPrefix(path, dir+"/")], err = os.ReadFile(path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
