@@ -19,8 +19,11 @@ import (
 	"github.com/barman-go/barman/test/lab"
 )
 
-// defaultRestoreKills is how many restores are killed; BARMAN_RESTORE_KILLS asks for more.
-const defaultRestoreKills = 3
+// How many restores on this host and through ssh are killed; BARMAN_RESTORE_KILLS asks for more of both.
+const (
+	defaultRestoreKills = 3
+	defaultRemoteKills  = 1
+)
 
 // victimSite is a server with two backups, and a ledger of what was committed.
 type victimSite struct {
@@ -29,6 +32,9 @@ type victimSite struct {
 	ledger      *lab.Ledger
 	first, last string
 	random      *rand.Rand
+	// kills is how many restores are killed. They go through sshd unless it is nil.
+	kills int
+	sshd  *lab.SSHD
 }
 
 // TestRestoresAreKilled kills restores: while one runs nobody deletes its backup, afterwards everybody can; PostgreSQL does
@@ -43,7 +49,7 @@ func TestRestoresAreKilled(t *testing.T) {
 	}
 	ledger := primary.StartLedger(t, lab.LedgerOptions{Tablespace: "space"})
 	host.Must(t, "switch-wal", "--force", "--archive", "main")
-	s := &victimSite{host: host, primary: primary, ledger: ledger, random: random}
+	s := &victimSite{host: host, primary: primary, ledger: ledger, random: random, kills: defaultRestoreKills}
 	host.Must(t, "backup", "--wait", "main")
 	host.Must(t, "backup", "--wait", "main")
 	for range 4 { // some WAL, so that a kill can fall into its copy
@@ -60,17 +66,27 @@ func TestRestoresAreKilled(t *testing.T) {
 	s.last, s.first = backups[0].ID, backups[1].ID
 
 	t.Run("kills", s.killAtRandom)
+	t.Run("kills through ssh", func(t *testing.T) {
+		far := *s
+		far.kills, far.sshd = defaultRemoteKills, lab.StartSSHD(t)
+		far.killAtRandom(t)
+	})
 	t.Run("lease", s.deleteMeanwhile)
 }
 
 // args restore a backup to the end of the WAL, below dir.
 func (s *victimSite) args(id, dir string, more ...string) []string {
-	args := append([]string{"recover", "--jobs", "2", "--target-tli", "current", "--target-action", "promote"}, more...)
+	args := append([]string{"recover", "--target-tli", "current", "--target-action", "promote"}, more...)
+	if s.sshd != nil {
+		args = append(args, "--jobs", "1", "--remote-ssh-command", strings.Join(s.sshd.Command(s.host.User, s.host.User), " "))
+	} else {
+		args = append(args, "--jobs", "2")
+	}
 	return append(args, "--tablespace", "space:"+filepath.Join(dir, "space"), "main", id, filepath.Join(dir, "data"))
 }
 
 func (s *victimSite) killAtRandom(t *testing.T) {
-	kills := defaultRestoreKills
+	kills := s.kills
 	if text := os.Getenv("BARMAN_RESTORE_KILLS"); text != "" {
 		var err error
 		if kills, err = strconv.Atoi(text); err != nil {
@@ -82,6 +98,13 @@ func (s *victimSite) killAtRandom(t *testing.T) {
 	began := time.Now()
 	s.host.Must(t, s.args(s.last, whole)...)
 	duration := time.Since(began)
+	if s.sshd != nil {
+		// One asks what the host is like, and the copy has one of its own.
+		if n := strings.Count(s.sshd.Log(), "Accepted publickey"); n != 2 {
+			t.Errorf("a restore has logged in %d times", n)
+		}
+		s.wantNoConnection(t)
+	}
 	for range kills {
 		// All moments are to be met, not only those of the copy: the beginning and the end are in it, and it may come too late.
 		moment := time.Duration(s.random.Int64N(int64(duration)))
@@ -96,6 +119,9 @@ func (s *victimSite) kill(t *testing.T, after time.Duration) {
 	cmd := s.start(t, s.args(s.last, dir)...)
 	time.Sleep(after)
 	killed := kill9AndWait(t, cmd)
+	if s.sshd != nil {
+		s.wantNoConnection(t)
+	}
 	begun, whole := exists(t, filepath.Join(data, "PG_VERSION")), exists(t, filepath.Join(data, "global/pg_control"))
 	marked := exists(t, filepath.Join(data, recovery.IncompleteFile))
 	t.Logf("killed %v, begun %v, whole %v, marked %v", killed, begun, whole, marked)
@@ -125,6 +151,27 @@ func (s *victimSite) kill(t *testing.T, after time.Duration) {
 	}
 	if err := restored.Destroy(); err != nil {
 		t.Error(err)
+	}
+}
+
+// wantNoConnection waits until nobody keeps a connection to the other host, nor anything that works there.
+func (s *victimSite) wantNoConnection(t *testing.T) {
+	t.Helper()
+	to := fmt.Sprintf("ssh .*-p %d ", s.sshd.Port)
+	deadline := time.Now().Add(time.Minute)
+	for {
+		out, err := exec.Command("pgrep", "-a", "-f", to).Output()
+		var none *exec.ExitError
+		if errors.As(err, &none) && none.ExitCode() == 1 {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("connections are left:\n%s", out)
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

@@ -39,7 +39,7 @@ func (s *session) analyse(ctx context.Context, item *itemState) (*analysis, erro
 	known := s.earlierCopies(item)
 	var a *analysis
 	_, err := s.rsync(ctx, run{
-		item: item, args: listing(&s.plan, &item.Item),
+		item: item, args: listing(&s.control, &item.Item),
 		restart: func() (err error) {
 			if a != nil {
 				a.progress.set(0, 0)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/barman-go/barman/plugins/transfer/internal/hostfiles"
+	"github.com/barman-go/barman/plugins/transfer/internal/sshshare"
 	"github.com/barman-go/barman/sdk/diag"
 	"github.com/barman-go/barman/sdk/plugin"
 	"github.com/barman-go/barman/sdk/progress"
@@ -22,9 +24,14 @@ import (
 type Copier struct {
 	env    plugin.Env
 	remote bool
+	// logins are the connections that small commands share.
+	logins *sshshare.Pool
 }
 
-var _ transfer.FileCopier = (*Copier)(nil)
+var (
+	_ transfer.FileCopier = (*Copier)(nil)
+	_ io.Closer           = (*Copier)(nil)
+)
 
 // NewSSH returns the copier of the plugin "rsync": the source of a backup is on another host.
 func NewSSH(env plugin.Env) *Copier { return newCopier(env, true) }
@@ -36,8 +43,11 @@ func newCopier(env plugin.Env, remote bool) *Copier {
 	if env.Log == nil {
 		env.Log = hclog.NewNullLogger()
 	}
-	return &Copier{env: env, remote: remote}
+	return &Copier{env: env, remote: remote, logins: sshshare.New(env.WorkDir, env.PathPrefix, env.Log)}
 }
+
+// Close implements io.Closer: it ends the connections to other hosts.
+func (c *Copier) Close() error { return c.logins.Close() }
 
 // Describe implements transfer.Transfer.
 func (c *Copier) Describe() transfer.Description {
@@ -54,21 +64,22 @@ func (c *Copier) Describe() transfer.Description {
 
 // ReadFile implements transfer.FileCopier.
 func (c *Copier) ReadFile(ctx context.Context, remote []string, path string, maxBytes int64) (transfer.FileContent, error) {
-	return c.host(remote).ReadFile(ctx, path, maxBytes)
+	return c.host(ctx, remote).ReadFile(ctx, path, maxBytes)
 }
 
 // ApplyFiles implements transfer.FileCopier.
 func (c *Copier) ApplyFiles(ctx context.Context, remote []string, changes []transfer.FileChange) (int, error) {
-	return c.host(remote).ApplyFiles(ctx, changes)
+	return c.host(ctx, remote).ApplyFiles(ctx, changes)
 }
 
 // Stat implements transfer.FileCopier.
 func (c *Copier) Stat(ctx context.Context, remote []string, paths []string) ([]transfer.PathInfo, error) {
-	return c.host(remote).Stat(ctx, paths)
+	return c.host(ctx, remote).Stat(ctx, paths)
 }
 
-func (c *Copier) host(remote []string) hostfiles.Host {
-	return hostfiles.Host{Remote: remote, PathPrefix: c.env.PathPrefix}
+// host is this one without a remote command.
+func (c *Copier) host(ctx context.Context, remote []string) hostfiles.Host {
+	return hostfiles.Host{Remote: c.logins.Command(ctx, remote), PathPrefix: c.env.PathPrefix}
 }
 
 // Copy implements transfer.FileCopier.
@@ -83,7 +94,7 @@ func (c *Copier) Copy(ctx context.Context, plan transfer.Plan, rep progress.Repo
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	s := newSession(c, plan, dir, rep)
+	s := newSession(ctx, c, plan, dir, rep)
 	if err := s.prepare(ctx); err != nil {
 		return transfer.CopyResult{}, err
 	}

@@ -55,9 +55,21 @@ func (w way) copy(t *testing.T, items ...transfer.Item) transfer.CopyResult {
 	return result
 }
 
+// openSSH is NewSSH, closed when the test ends.
+func openSSH(t *testing.T, env plugin.Env) *Copier {
+	t.Helper()
+	c := NewSSH(env)
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
 func (w way) try(t *testing.T, items ...transfer.Item) (transfer.CopyResult, error) {
 	t.Helper()
-	return NewSSH(plugin.Env{WorkDir: t.TempDir()}).Copy(t.Context(), transfer.Plan{
+	return openSSH(t, plugin.Env{WorkDir: t.TempDir()}).Copy(t.Context(), transfer.Plan{
 		Direction: w.direction, Remote: w.remote, Workers: w.workers, Items: items,
 	}, progress.Discard)
 }

@@ -84,7 +84,7 @@ func TestCancelLeavesNoProcess(t *testing.T) {
 		})
 		done := make(chan error, 1)
 		go func() {
-			_, err := NewSSH(plugin.Env{WorkDir: t.TempDir()}).Copy(ctx, transfer.Plan{
+			_, err := openSSH(t, plugin.Env{WorkDir: t.TempDir()}).Copy(ctx, transfer.Plan{
 				Direction: w.direction, Remote: w.remote, Workers: w.workers, BandwidthLimit: 100,
 				Items: []transfer.Item{{Label: "pgdata", Kind: transfer.Directory, Source: src, Destination: dst}},
 			}, rep)
@@ -163,7 +163,7 @@ exec $real "$@"`, logs))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = NewSSH(plugin.Env{WorkDir: t.TempDir(), PathPrefix: []string{dir}}).Copy(t.Context(), transfer.Plan{
+	_, err = openSSH(t, plugin.Env{WorkDir: t.TempDir(), PathPrefix: []string{dir}}).Copy(t.Context(), transfer.Plan{
 		Direction: transfer.Fetch, Remote: lab.StartSSHD(t).Command(me, me), Workers: 2, BandwidthLimit: 20000, NetworkCompression: true,
 		Items: []transfer.Item{{Label: "pgdata", Kind: transfer.Directory, Source: src, Destination: dst}},
 	}, nil)

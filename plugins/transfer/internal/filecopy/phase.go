@@ -41,7 +41,7 @@ func (s *session) copyPhase(ctx context.Context, items []*itemState) error {
 // An item with an earlier copy is never copied like this. Even if the files to compare were copied before, rsync looks at
 // --link-dest again for files that are up to date, and would replace them by what merely looks the same.
 func (s *session) copyWhole(ctx context.Context, item *itemState) error {
-	args := append([]string{"-r"}, copying(&s.plan, &item.Item, item.reuses(), 1)...)
+	args := append([]string{"-r"}, copying(&s.control, &item.Item, item.reuses(), 1)...)
 	args = append(args, filters(&item.Item)...)
 	args = append(args, source(&s.plan, &item.Item), destination(&s.plan, &item.Item))
 	p := s.meter.part(item.Label)
@@ -145,7 +145,11 @@ func (s *session) do(ctx context.Context, j *job, width int) error {
 
 // listRun is the run that copies the files of a list.
 func (s *session) listRun(item *itemState, list *spool, units []unit, checksum bool, share int) run {
-	args := copying(&s.plan, &item.Item, item.reuses(), share)
+	plan := &s.plan
+	if share == 1 {
+		plan = &s.control
+	}
+	args := copying(plan, &item.Item, item.reuses(), share)
 	if checksum {
 		args = append(args, "--checksum")
 	}
@@ -164,7 +168,7 @@ func (s *session) makeTree(ctx context.Context, item *itemState) error {
 	if item.DeleteExtra && !clean {
 		args = append(args, "--delete", "--delete-excluded", "--force")
 	}
-	args = append(args, connection(&s.plan)...)
+	args = append(args, connection(&s.control)...)
 	args = append(args, filters(&item.Item)...)
 	if clean {
 		// Files need not be looked at, or travel in the list: there is nothing to remove.
@@ -179,7 +183,7 @@ func (s *session) makeTree(ctx context.Context, item *itemState) error {
 // copyFile copies an item that is a file. It is small and important (pg_control keeps its size), so neither size nor time
 // excuses it from being copied.
 func (s *session) copyFile(ctx context.Context, item *itemState, share int) error {
-	args := append(copying(&s.plan, &item.Item, false, share), "--ignore-times")
+	args := append(copying(&s.control, &item.Item, false, share), "--ignore-times")
 	p := s.meter.part(item.Label)
 	start := time.Now()
 	st, err := s.rsync(ctx, run{

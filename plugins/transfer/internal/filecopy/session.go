@@ -13,17 +13,21 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/barman-go/barman/sdk/progress"
+	"github.com/barman-go/barman/sdk/toolexec"
 	"github.com/barman-go/barman/sdk/transfer"
 )
 
 // session is one call of Copy.
 type session struct {
-	c     *Copier
-	plan  transfer.Plan
-	dir   string
-	items []*itemState
-	gate  *startGate
-	meter *meter
+	c    *Copier
+	plan transfer.Plan
+	// control is the plan for runs that move little, or alone: they share a connection. Several runs that move much have one each,
+	// because one connection is encrypted by one processor.
+	control transfer.Plan
+	dir     string
+	items   []*itemState
+	gate    *startGate
+	meter   *meter
 	// oldRemote is set when the other side's rsync does not know --ignore-missing-args (before 3.1).
 	oldRemote atomic.Bool
 }
@@ -73,11 +77,17 @@ func (i *itemState) holds(files, bytes int64) {
 	i.files, i.bytes = files, bytes
 }
 
-func newSession(c *Copier, plan transfer.Plan, dir string, rep progress.Reporter) *session {
+func newSession(ctx context.Context, c *Copier, plan transfer.Plan, dir string, rep progress.Reporter) *session {
 	s := &session{
-		c: c, plan: plan, dir: dir,
+		c: c, plan: plan, control: plan, dir: dir,
 		gate:  newStartGate(plan.StartBatchSize, plan.StartBatchPeriod),
 		meter: newMeter(rep),
+	}
+	if plan.Direction == transfer.Fetch {
+		s.control.Remote = toolexec.Unattended(plan.Remote)
+	}
+	if plan.Direction != transfer.Local {
+		s.control.Remote = c.logins.Command(ctx, s.control.Remote)
 	}
 	for i, item := range plan.Items {
 		s.items = append(s.items, &itemState{Item: item, index: i})
@@ -101,9 +111,9 @@ func (s *session) phases() [][]*itemState {
 
 // prepare makes the destinations and looks at what is there.
 func (s *session) prepare(ctx context.Context) error {
-	host := s.c.host(nil)
+	host := s.c.host(ctx, nil)
 	if s.plan.Direction == transfer.Put {
-		host = s.c.host(s.plan.Remote)
+		host = s.c.host(ctx, s.plan.Remote)
 	}
 	var changes []transfer.FileChange
 	var paths []string
