@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/barman-go/barman/core/report"
+	"github.com/barman-go/barman/core/wal"
 	"github.com/barman-go/barman/sdk/transfer"
 )
 
@@ -40,6 +41,9 @@ type Found struct {
 	Info []byte
 	// Version is the content of PG_VERSION, such as 15; empty when there is no data directory.
 	Version string
+	// Cluster is the system identifier in the destination's pg_control; 0 when there is none that can be read. Only a delta restore
+	// looks at it.
+	Cluster wal.SystemID
 }
 
 // Marker is the content of IncompleteFile.
@@ -121,6 +125,11 @@ func look(ctx context.Context, c Copier, remote []string, p *Plan) (*Found, erro
 	f.Postmaster = postmaster(string(pid), len(remote) == 0)
 	version, err := readOptional(ctx, c, remote, filepath.Join(p.Destination, "PG_VERSION"))
 	f.Version = strings.TrimSpace(string(version))
+	if err != nil || !p.Delta {
+		return f, err
+	}
+	control, err := readOptional(ctx, c, remote, filepath.Join(p.Destination, controlFile))
+	f.Cluster = clusterOf(control)
 	return f, err
 }
 
@@ -190,6 +199,7 @@ func (p *Plan) checkDestinationFound(f *Found) {
 		p.refuse(fmt.Sprintf("The destination '%s' holds a cluster of PostgreSQL %s, and the backup is of PostgreSQL %s",
 			p.Destination, f.Version, wanted), "Choose a different location.")
 	}
+	p.checkCluster(f)
 	switch {
 	case p.Resumed && f.Started && !p.Delta:
 		p.refuse(fmt.Sprintf("PostgreSQL has been started in the destination '%s' since its restore, which was complete but for a last step", p.Destination),

@@ -14,11 +14,14 @@ type Estimate struct {
 	Bytes          int64
 	BytesPerSecond float64
 	Backup         string
+	// AtMost tells that less may do: for what is in the destination already.
+	AtMost bool
 }
 
-// estimate goes by the backup of which most bytes were copied: small ones measure something else.
-func (p *Plan) estimate(o *Options, usable []*catalog.BackupInfo) Estimate {
-	var e Estimate
+// estimate goes by the backup of which most bytes were copied: small ones measure something else. delta is what there is to copy
+// where the destination has content.
+func (p *Plan) estimate(o *Options, usable []*catalog.BackupInfo, delta int64) Estimate {
+	e := Estimate{Bytes: delta, AtMost: delta > 0}
 	var most int64
 	for _, b := range usable {
 		bytes := b.Size

@@ -17,7 +17,14 @@ func (r *Restorer) explain(ctx context.Context, o *Options, p *Plan) error {
 	if p.Target.ZoneAssumed {
 		p.warn(zoneAssumed)
 	}
-	p.Estimate = p.estimate(o, backups.With(catalog.Usable...))
+	var delta int64
+	if p.Delta && p.Found != nil && !o.remote() && p.Way == CopyFiles {
+		if delta, err = p.deltaBytes(ctx, r.Catalog.Layout); err != nil {
+			// The problems of the plan say so, if it matters.
+			r.Log.Debug("measuring what differs in the destination", "error", err)
+		}
+	}
+	p.Estimate = p.estimate(o, backups.With(catalog.Usable...), delta)
 	newest, err := r.newestArchived(ctx, p)
 	switch {
 	case ctx.Err() != nil:

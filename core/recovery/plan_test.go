@@ -232,13 +232,18 @@ func TestEstimateGoesByTheBackupThatCopiedMost(t *testing.T) {
 		want   Estimate
 	}{
 		"nothing known":   {0, []*catalog.BackupInfo{usable("old", 10, -1, 0)}, Estimate{Bytes: 500 << 20}},
-		"by a backup":     {0, []*catalog.BackupInfo{full, increment}, Estimate{50 * time.Second, 500 << 20, 10 << 20, "full"}},
-		"below the limit": {20 << 10, []*catalog.BackupInfo{full}, Estimate{50 * time.Second, 500 << 20, 10 << 20, "full"}},
-		"by the limit":    {5 << 10, []*catalog.BackupInfo{full}, Estimate{100 * time.Second, 500 << 20, 5 << 20, ""}},
+		"by a backup":     {0, []*catalog.BackupInfo{full, increment}, Estimate{Time: 50 * time.Second, Bytes: 500 << 20, BytesPerSecond: 10 << 20, Backup: "full"}},
+		"below the limit": {20 << 10, []*catalog.BackupInfo{full}, Estimate{Time: 50 * time.Second, Bytes: 500 << 20, BytesPerSecond: 10 << 20, Backup: "full"}},
+		"by the limit":    {5 << 10, []*catalog.BackupInfo{full}, Estimate{Time: 100 * time.Second, Bytes: 500 << 20, BytesPerSecond: 5 << 20}},
 	} {
-		if diff := cmp.Diff(tc.want, p.estimate(&Options{BandwidthLimit: tc.limit}, tc.usable)); diff != "" {
+		if diff := cmp.Diff(tc.want, p.estimate(&Options{BandwidthLimit: tc.limit}, tc.usable, 0)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
+	}
+	// What a directory with content needs is all that counts there.
+	want := Estimate{Time: time.Second, Bytes: 10 << 20, BytesPerSecond: 10 << 20, Backup: "full", AtMost: true}
+	if diff := cmp.Diff(want, (&Plan{}).estimate(&Options{}, []*catalog.BackupInfo{full}, 10<<20)); diff != "" {
+		t.Errorf("delta (-want +got):\n%s", diff)
 	}
 }
 

@@ -263,8 +263,12 @@ func (t planText) time() {
 	if e.Backup == "" {
 		by = "the bandwidth limit"
 	}
-	t.row("Time", fmt.Sprintf("%s to copy %s, an estimate from %s (%s/s); what PostgreSQL takes to replay WAL comes on top",
-		about(e.Time), report.Size(e.Bytes), by, report.SizeFloat(e.BytesPerSecond)))
+	what := "to copy "
+	if e.AtMost {
+		what = "to copy what looks different, at most "
+	}
+	t.row("Time", fmt.Sprintf("%s %s%s, an estimate from %s (%s/s); what PostgreSQL takes to replay WAL comes on top",
+		about(e.Time), what, report.Size(e.Bytes), by, report.SizeFloat(e.BytesPerSecond)))
 }
 
 func (t planText) findings() {
