@@ -52,7 +52,7 @@ with file, line and a suggestion. Exit code 1 when there is an error; warnings d
 				a.cfg = cfg
 				found = append(found, a.validatePlugins(cmd)...)
 			}
-			if err := found.Render(a.stderr, a.colored()); err != nil {
+			if err := a.tell(found); err != nil {
 				return err
 			}
 			if found.HasErrors() {
@@ -63,6 +63,25 @@ with file, line and a suggestion. Exit code 1 when there is an error; warnings d
 			return nil
 		},
 	}
+}
+
+// tell shows diagnostics: on standard error with the lines that they are about, or among the messages of the JSON document.
+func (a *app) tell(found config.Diagnostics) error {
+	if !a.out.JSON() {
+		return found.Render(a.stderr, a.colored())
+	}
+	for _, d := range found.Visible() {
+		text := d.Error()
+		if d.Detail != "" {
+			text += ": " + d.Detail
+		}
+		if d.Severity == config.Warning {
+			a.out.Warning("%s", text)
+		} else {
+			a.out.Error("%s", text)
+		}
+	}
+	return nil
 }
 
 // count is a number of things in words.
@@ -166,20 +185,36 @@ func newConfigImportCommand(a *app) *cobra.Command {
 		Use:   "import OLD.conf",
 		Short: "Translate a barman.conf of Python Barman to HCL, on standard output",
 		Long: `Read a barman.conf with its drop-in directory and .barman.auto.conf, and write the same configuration as HCL with
-comments. What cannot be translated is reported on standard error.`,
+comments. What cannot be translated is reported on standard error, or, with --format json, in the document beside the text.`,
 		Example:     "  barman config import /etc/barman.conf > /etc/barman.hcl",
 		Args:        usage(cobra.ExactArgs(1)),
 		Annotations: map[string]string{withoutConfig: "true"},
 		RunE: func(_ *cobra.Command, args []string) error {
 			hcl, found := ini.Import(args[0])
-			if err := found.Render(a.stderr, a.colored()); err != nil {
+			if err := a.tell(found); err != nil {
 				return err
 			}
 			if found.Fatal() {
 				return errReported
 			}
-			_, err := a.stdout.Write(hcl)
-			return err
+			return a.document(hcl, map[string]any{"hcl": string(hcl)})
 		},
 	}
 }
+
+// document writes a text that is the whole purpose of a command, byte by byte, or the same as members of the JSON document.
+func (a *app) document(text []byte, members map[string]any) error {
+	if a.out.JSON() {
+		a.out.Result(jsonOnly(members))
+		return nil
+	}
+	_, err := a.stdout.Write(text)
+	return err
+}
+
+// jsonOnly is a result that the console has got in another way.
+type jsonOnly map[string]any
+
+func (jsonOnly) Console(*report.Printer) {}
+
+func (j jsonOnly) JSON() map[string]any { return j }

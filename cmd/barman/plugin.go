@@ -188,8 +188,7 @@ func newPluginLockCommand(a *app) *cobra.Command {
 				}
 			}
 			if output == "" {
-				_, err = a.stdout.Write(l.Encode())
-				return err
+				return a.document(l.Encode(), map[string]any{"plugins": l.Digests})
 			}
 			return fsx.WriteFile(output, l.Encode(), os.FileMode(0o644))
 		},
