@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -138,7 +139,7 @@ func (s *server) syncWALs(ctx context.Context) error {
 	defer bar.Done()
 	files := passive.WALSync{
 		Server: s.Name, Primary: p, Catalog: s.catalog, Index: s.index(), Copier: copier, Plan: plan, Compression: s.Compression,
-		Verify: s.codecs().Verify, Out: s.out, Progress: bar, Log: s.log, Now: now,
+		Workers: runtime.NumCPU(), Verify: s.codecs().Verify, Out: s.out, Progress: bar, Log: s.log, Now: now,
 	}
 	copied, err := files.Run(ctx)
 	if err != nil && ctx.Err() == nil {

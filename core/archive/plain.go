@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/core/wal"
+	"github.com/barman-go/barman/sdk/compress"
 	"github.com/barman-go/barman/sdk/diag"
 )
 
@@ -63,31 +65,69 @@ func (c *Codecs) plainOf(ctx context.Context, path, format, dir string) (plain s
 	return temp, func() { _ = os.Remove(temp) }, nil
 }
 
-// Verify checks that a delivered file is sound WAL of a server. What is compressed is decoded, into a temporary file in
-// dir. The error is a *wal.VerifyError or *DamagedError when it is not, and of another kind when that could not be found
-// out.
+// Verify checks that a delivered file is sound WAL of a server. What is compressed is decoded to its end; dir is where that may leave
+// a file meanwhile. The error is a *wal.VerifyError or *DamagedError when it is not, and of another kind when that could not be
+// found out.
 func (c *Codecs) Verify(ctx context.Context, path string, name wal.FileName, expect wal.Expect, dir string) error {
 	head, info, err := readHead(path)
 	if err != nil {
 		return err
 	}
+	size := info.Size()
 	format, err := c.Format(ctx, head)
 	if err != nil {
 		return err
 	}
 	if format != "" {
-		plain, remove, err := c.plainOf(ctx, path, format, dir)
-		if err != nil {
-			return err
-		}
-		defer remove()
-		if head, info, err = readHead(plain); err != nil {
+		if head, size, err = c.plainHead(ctx, path, format, dir); err != nil {
 			return err
 		}
 	}
-	_, err = wal.Verify(head, info.Size(), name, expect)
+	_, err = wal.Verify(head, size, name, expect)
 	return err
 }
+
+// plainHead decodes a whole file and returns the first bytes of its content, as readHead does, and how long that is. Nothing of it is
+// kept, except where Decode may have to try a second plugin.
+func (c *Codecs) plainHead(ctx context.Context, path, format, dir string) (head []byte, size int64, err error) {
+	if c.LastResort != "" {
+		plain, remove, err := c.plainOf(ctx, path, format, dir)
+		if err != nil {
+			return nil, 0, err
+		}
+		defer remove()
+		head, info, err := readHead(plain)
+		if err != nil {
+			return nil, 0, err
+		}
+		return head, info.Size(), nil
+	}
+	p, id, err := c.decoder(ctx, format)
+	if err != nil {
+		return nil, 0, err
+	}
+	// Both are less work than looking through all that comes out.
+	whole, err := p.TestFile(ctx, compress.FileRequest{Source: path, Options: compress.Options{Format: id}})
+	if err != nil {
+		if aboutContent(ctx, err) {
+			err = &DamagedError{Path: path, Format: format, Err: err}
+		}
+		return nil, 0, err
+	}
+	err = c.Stream(ctx, path, format, "", func(plain io.Reader) (err error) {
+		if head, err = readFirst(plain); err != nil {
+			return err
+		}
+		return errEnough
+	})
+	if !errors.Is(err, errEnough) {
+		return nil, 0, err
+	}
+	return head, whole.PlainBytes, nil
+}
+
+// errEnough ends a stream that is not to be read to its end.
+var errEnough = errors.New("nothing more is wanted")
 
 // Comparison of a delivered file with the archive.
 type Comparison int

@@ -105,10 +105,18 @@ func readHead(path string) (head []byte, info fs.FileInfo, err error) {
 	if info, err = f.Stat(); err != nil {
 		return nil, nil, err
 	}
-	head = make([]byte, max(wal.PageHeaderSize, 64))
-	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if head, err = readFirst(f); err != nil {
 		return nil, nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	return head[:n], info, nil
+	return head, info, nil
+}
+
+// readFirst reads what readHead returns.
+func readFirst(r io.Reader) ([]byte, error) {
+	head := make([]byte, max(wal.PageHeaderSize, 64))
+	n, err := io.ReadFull(r, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
+	}
+	return head[:n], nil
 }

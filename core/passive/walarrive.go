@@ -20,7 +20,7 @@ func (r *walRun) sortOut(ctx context.Context, batch []arriving) error {
 	dirs := map[string]bool{r.stage(): true}
 	for i := range batch {
 		f := &batch[i]
-		dirs[filepath.Dir(f.staged)], dirs[filepath.Dir(f.final)] = true, true
+		dirs[filepath.Dir(f.final)] = true
 		_, err := os.Lstat(f.final)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -45,36 +45,32 @@ func (r *walRun) sortOut(ctx context.Context, batch []arriving) error {
 	return nil
 }
 
-// fetch has the plugin copy the files of a batch, one directory of the archive after the other.
+// fetch has the plugin copy the files of a batch, all in one stream: the files are small, and each connection costs as much as some of
+// them. A plugin that finds the stage empty need not look first what is there already.
 func (r *walRun) fetch(ctx context.Context, batch []arriving) error {
-	items := map[string]*transfer.Item{}
-	plan := r.Plan
-	plan.Op, plan.Direction = "sync-wals-"+r.Server, transfer.Fetch
-	var order []string
+	item := transfer.Item{
+		Label: "wals", Kind: transfer.Directory, Source: r.source, Destination: r.stage(), Exclude: []string{"*"}, Reuse: transfer.ReuseOff,
+	}
+	dirs := map[string]bool{}
+	missing := 0
 	for _, f := range batch {
 		if f.here {
 			continue
 		}
-		dir := f.name.HashDir()
-		item := items[dir]
-		if item == nil {
-			item = &transfer.Item{
-				Label: "wals/" + dir, Kind: transfer.Directory, Source: filepath.Join(r.source, dir), Destination: filepath.Dir(f.staged),
-				Exclude: []string{"*"}, Reuse: transfer.ReuseOff,
-				// A directory that the primary has removed since is found out file by file.
-				Optional: true,
-			}
-			items[dir] = item
-			order = append(order, dir)
+		missing++
+		// What a directory holds is looked at only when the directory is wanted. One that the primary has removed since is found out
+		// file by file.
+		if dir := f.name.HashDir(); dir != "" && !dirs[dir] {
+			dirs[dir] = true
+			item.Include = append(item.Include, "/"+dir+"/")
 		}
-		item.Include = append(item.Include, "/"+f.Name)
+		item.Include = append(item.Include, "/"+f.name.ArchivePath())
 	}
-	for _, dir := range order {
-		plan.Items = append(plan.Items, *items[dir])
-	}
-	if len(plan.Items) == 0 {
+	if missing == 0 {
 		return nil
 	}
+	plan := r.Plan
+	plan.Op, plan.Direction, plan.Workers, plan.Items = "sync-wals-"+r.Server, transfer.Fetch, 1, []transfer.Item{item}
 	result, err := r.Copier.Copy(ctx, plan, r.Progress)
 	if err != nil {
 		return err
@@ -121,7 +117,17 @@ func (r *walRun) publish(ctx context.Context, files []arriving) error {
 		return err
 	}
 	r.dropMirrored(files)
+	r.tidy(files)
 	return nil
+}
+
+// tidy removes the directories of the stage that files have left empty.
+func (r *walRun) tidy(files []arriving) {
+	for _, f := range files {
+		if dir := filepath.Dir(f.staged); dir != r.stage() {
+			_ = os.Remove(dir) // there may be others, or it is gone already
+		}
+	}
 }
 
 // place moves a file to where it belongs. What has its name there is not in the index, and was found to be damaged or another file.

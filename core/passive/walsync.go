@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/report"
@@ -29,7 +30,9 @@ type WALSync struct {
 	Plan transfer.Plan
 	// Compression is the option of that name.
 	Compression string
-	// Verify looks into a WAL file, compressed or not; *archive.Codecs has it. Temporary files go to dir.
+	// Workers is how many files are looked into at the same time.
+	Workers int
+	// Verify looks into a WAL file, compressed or not, and is called by several workers; *archive.Codecs has it. Temporary files go to dir.
 	Verify   func(ctx context.Context, path string, name wal.FileName, expect wal.Expect, dir string) error
 	Out      report.Messenger
 	Progress progress.Reporter
@@ -221,14 +224,30 @@ func (r *walRun) flush(ctx context.Context) error {
 	return nil
 }
 
-// inspect returns the files of a batch that have arrived and are sound.
+// inspect returns the files of a batch that have arrived and are sound. Looking into compressed files takes longer than copying them.
 func (r *walRun) inspect(ctx context.Context, batch []arriving) (sound []arriving, err error) {
-	for _, f := range batch {
-		path := f.staged
-		if f.here {
-			path = f.final
-		}
-		err := r.check(ctx, path, &f)
+	verdicts := make([]error, len(batch))
+	var group errgroup.Group
+	group.SetLimit(max(r.Workers, 1))
+	for i := range batch {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return context.Cause(ctx)
+			}
+			f := &batch[i]
+			path := f.staged
+			if f.here {
+				path = f.final
+			}
+			verdicts[i] = r.check(ctx, path, f)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	for i, f := range batch {
+		err := verdicts[i]
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)

@@ -30,12 +30,16 @@ func (c *directoryCopier) Copy(_ context.Context, plan transfer.Plan, _ progress
 		for _, name := range item.Include {
 			text, err := os.ReadFile(filepath.Join(item.Source, name))
 			if err != nil {
-				continue // as a pattern that nothing fits
+				continue // as a pattern that nothing fits, or only a directory
 			}
-			if err := os.WriteFile(filepath.Join(item.Destination, name), text, 0o600); err != nil {
+			dest := filepath.Join(item.Destination, name)
+			if err := os.MkdirAll(filepath.Dir(dest), 0o700); err != nil {
 				return transfer.CopyResult{}, err
 			}
-			c.copied = append(c.copied, strings.TrimPrefix(name, "/"))
+			if err := os.WriteFile(dest, text, 0o600); err != nil {
+				return transfer.CopyResult{}, err
+			}
+			c.copied = append(c.copied, filepath.Base(name))
 		}
 	}
 	return transfer.CopyResult{}, c.fail
