@@ -96,7 +96,8 @@ func (s *server) syncBackup(ctx context.Context, id string) error {
 	bar := s.out.Progress("sync " + id)
 	defer bar.Done()
 	backup := passive.BackupSync{
-		Server: s.Name, Primary: p, Catalog: s.catalog, Copier: copier, Plan: plan, Reuse: s.ReuseBackup, Obsolete: s.obsolete,
+		Server: s.Name, Primary: p, Catalog: s.catalog, Copier: copier, Plan: plan,
+		TablespaceLimits: s.TablespaceBandwidthLimit, Reuse: s.ReuseBackup, Obsolete: s.obsolete,
 		Purge: func(ctx context.Context, id string) error { free(); return keeper.Delete(ctx, id) }, Out: s.out, Progress: bar, Log: s.log, Now: now,
 	}
 	copied, err := backup.Run(ctx, id)

@@ -34,6 +34,8 @@ type BackupSync struct {
 	Copier  Copier
 	// Plan is what every copy has in common: workers, limits, retries, the command that reaches the primary.
 	Plan transfer.Plan
+	// TablespaceLimits are bandwidths in kB/s, by the names of tablespaces, that take the place of the plan's.
+	TablespaceLimits map[string]int
 	// Reuse is what the configuration says about sharing files with other backups; empty means: as the primary does.
 	Reuse string
 	// Obsolete tells what the local policy says about backups once those of the primary are here, too.
@@ -178,7 +180,7 @@ func (s *BackupSync) fill(ctx context.Context, b *catalog.BackupInfo, list *cata
 	defer tree.Close() //nolint:errcheck // only synced, never written
 	source := filepath.Join(doc.Config.Base, b.ID)
 	plan := s.Plan
-	plan.Op, plan.Direction, plan.Items = "sync-"+b.ID, transfer.Fetch, []transfer.Item{s.item(b, list, source, dir)}
+	plan.Op, plan.Direction, plan.Items = "sync-"+b.ID, transfer.Fetch, s.items(b, list, source, dir)
 	result, err := s.Copier.Copy(ctx, plan, s.Progress)
 	if err != nil {
 		return err
@@ -202,62 +204,6 @@ func (s *BackupSync) fill(ctx context.Context, b *catalog.BackupInfo, list *cata
 	s.Log.Info("copied", "server", s.Server, "backup", b.ID, "files", result.Files, "bytes", result.Bytes,
 		"files_sent", result.FilesCopied, "bytes_sent", result.BytesCopied)
 	return fsx.SyncDir(s.Catalog.Layout.Base)
-}
-
-// item is the copy of a whole backup. The links of pg_tblspc are left out, because they would be followed, and the tablespaces be copied
-// twice; linkTablespaces makes them anew.
-func (s *BackupSync) item(b *catalog.BackupInfo, list *catalog.Backups, source, dir string) transfer.Item {
-	item := transfer.Item{
-		Label: b.ID, Kind: transfer.Directory, Source: source, Destination: dir, DeleteExtra: true,
-		ExcludeAndProtect: []string{"/backup.info", "/.backup.lock"}, Reuse: transfer.ReuseOff,
-	}
-	for _, t := range b.Tablespaces {
-		item.ExcludeAndProtect = append(item.ExcludeAndProtect, fmt.Sprintf("/data/pg_tblspc/%d", t.OID))
-	}
-	item.Reuse = s.reuseMode(b)
-	other := reusable(b, list)
-	if item.Reuse == transfer.ReuseOff || other == nil {
-		item.Reuse = transfer.ReuseOff
-		return item
-	}
-	item.ReuseDirectory = s.Catalog.Layout.BackupPath(other.ID)
-	if empty, err := fsx.IsEmptyDir(dir); err == nil && empty {
-		// A file that changed while the earlier backup ran, or in the second it began, may look unchanged and differ. What an
-		// interrupted run has left here is not trusted at all.
-		item.SafeHorizon = older(other, b).BeginTime
-	}
-	return item
-}
-
-// older is the older of two backups.
-func older(a, b *catalog.BackupInfo) *catalog.BackupInfo {
-	if a.ID < b.ID {
-		return a
-	}
-	return b
-}
-
-func (s *BackupSync) reuseMode(b *catalog.BackupInfo) transfer.Reuse {
-	switch {
-	case s.Reuse == "link", s.Reuse == "" && sharesFiles(b):
-		return transfer.ReuseLink
-	case s.Reuse == "copy":
-		return transfer.ReuseCopy
-	}
-	return transfer.ReuseOff
-}
-
-// reusable is a backup here whose files a backup can share: the one before it, or else the one after it, if it was copied file by file
-// from the same cluster.
-func reusable(b *catalog.BackupInfo, list *catalog.Backups) *catalog.BackupInfo {
-	for _, other := range []*catalog.BackupInfo{list.Previous(b.ID, catalog.Usable...), list.Next(b.ID, catalog.Usable...)} {
-		// Python passive nodes write the mode "passive" instead of how it was taken.
-		if other != nil && b.Type() == catalog.TypeRsync && (other.Type() == catalog.TypeRsync || other.Mode == catalog.ModePassive) &&
-			other.SystemID == b.SystemID && other.Version/10000 == b.Version/10000 {
-			return other
-		}
-	}
-	return nil
 }
 
 // linkTablespaces makes the links of pg_tblspc that the primary has, to the tablespaces here.

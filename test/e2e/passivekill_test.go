@@ -47,6 +47,7 @@ func TestKillsAndCutsDuringSync(t *testing.T) {
 	// Slow enough that there is a middle.
 	s.second.Configure(t, backuphost.Server("main", map[string]any{
 		"primary_ssh_command": s.reach(), "compression": "zstd", "basebackup_retry_times": 0, "bandwidth_limit": 8000,
+		"tablespace_bandwidth_limit": "space:4000",
 	}))
 	backup := s.first.Latest(t, "main")
 	s.second.Must(t, "sync-info", "--primary", "main")
