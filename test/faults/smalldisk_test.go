@@ -58,6 +58,19 @@ func (d *smallDisk) fill(t *testing.T) {
 	}
 }
 
+// leave takes all space but for some bytes.
+func (d *smallDisk) leave(t *testing.T, bytes int64) {
+	t.Helper()
+	d.fill(t)
+	info, err := os.Stat(d.ballast)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(d.ballast, max(0, info.Size()-bytes)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // empty gives the space back.
 func (d *smallDisk) empty(t *testing.T) {
 	t.Helper()

@@ -61,7 +61,7 @@ type storm struct {
 // TestFaultStorm takes backups by all methods while processes get signals, the server crashes, sessions and connections are lost, a standby
 // is promoted, and the disk is full, at random moments. Each time the backup is FAILED with the reason (or whole, when it overcame the
 // fault), PostgreSQL is out of backup mode, nothing of barman remains, and the next backup is good. The default is one fault of each
-// kind, eight in all; BARMAN_TEST_STORM=40 has all forty.
+// kind, eight in all; BARMAN_TEST_STORM=40 has all forty. Then a passive node copies what there is, onto a disk that is full.
 func TestFaultStorm(t *testing.T) {
 	random := lab.NewRandom(t)
 	host := backuphost.New(t)
@@ -73,6 +73,9 @@ func TestFaultStorm(t *testing.T) {
 		if t.Failed() {
 			break // what follows would only repeat it
 		}
+	}
+	if !t.Failed() {
+		t.Run("a second site, the disk is full", s.syncOntoFullDisk)
 	}
 	if !t.Failed() {
 		s.epilogue(t)
