@@ -88,7 +88,7 @@ func (s *server) cron(ctx context.Context, keepDescriptors bool) error {
 		errs = append(errs, err)
 	}
 	// Each step works on what the one before left, and none of them is a reason to leave out the next.
-	errs = append(errs, keeper.Reap(ctx), keeper.CheckWaiting(ctx), keeper.Enforce(ctx))
+	errs = append(errs, keeper.Settle(ctx), keeper.Enforce(ctx))
 	return errors.Join(errs...)
 }
 

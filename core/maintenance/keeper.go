@@ -67,12 +67,26 @@ func (k *Keeper) CheckBackup(ctx context.Context, id string) (*catalog.BackupInf
 	return b, nil
 }
 
-// CheckWaiting checks every backup that waits for WAL, oldest first.
-func (k *Keeper) CheckWaiting(ctx context.Context) error {
-	backups, err := k.Catalog.List()
+// Settle brings every backup that is not complete to where it belongs: one whose process died becomes FAILED, and one that waits
+// for WAL is checked. It reads the catalog once for both, which is most of what an idle cron does; what it changes it reads again.
+func (k *Keeper) Settle(ctx context.Context) error {
+	list, err := k.Catalog.List()
 	if err != nil {
 		return err
 	}
+	return errors.Join(k.reap(ctx, list), k.checkWaiting(ctx, list))
+}
+
+// CheckWaiting checks every backup that waits for WAL, oldest first.
+func (k *Keeper) CheckWaiting(ctx context.Context) error {
+	list, err := k.Catalog.List()
+	if err != nil {
+		return err
+	}
+	return k.checkWaiting(ctx, list)
+}
+
+func (k *Keeper) checkWaiting(ctx context.Context, backups *catalog.Backups) error {
 	var errs []error
 	for _, b := range backups.With(catalog.StatusWaitingForWALs) {
 		_, err := k.CheckBackup(ctx, b.ID)
@@ -83,12 +97,12 @@ func (k *Keeper) CheckWaiting(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Reap marks backups as FAILED whose process died before it could. A backup in progress holds the server's backup lock,
+// reap marks backups as FAILED whose process died before it could. A backup in progress holds the server's backup lock,
 // so when that lock is free every backup that is EMPTY or STARTED is an orphan of a killed process.
-func (k *Keeper) Reap(ctx context.Context) error {
+func (k *Keeper) reap(ctx context.Context, list *catalog.Backups) error {
 	// Without the lock at first: a backup that is about to begin must not find it held for nothing.
-	if found, err := k.unfinished(); err != nil || len(found) == 0 {
-		return err
+	if len(unfinished(list)) == 0 {
+		return nil
 	}
 	l, err := lock.Acquire(ctx, k.LockDir, lock.ForServer(lock.Backup, k.Server), false)
 	if errors.Is(err, lock.ErrBusy) {
@@ -101,14 +115,14 @@ func (k *Keeper) Reap(ctx context.Context) error {
 	return k.ReapHolding()
 }
 
-// ReapHolding is Reap for a caller that holds the server's backup lock.
+// ReapHolding marks backups as FAILED whose process died, for a caller that holds the server's backup lock.
 func (k *Keeper) ReapHolding() error {
-	found, err := k.unfinished()
+	list, err := k.Catalog.List()
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, b := range found {
+	for _, b := range unfinished(list) {
 		_, err := k.Catalog.Update(b.ID, func(b *catalog.BackupInfo) error {
 			return b.Fail("the backup process ended before the backup was complete")
 		})
@@ -126,12 +140,8 @@ func (k *Keeper) ReapHolding() error {
 }
 
 // unfinished are the backups that are being taken, or were when their process died.
-func (k *Keeper) unfinished() ([]*catalog.BackupInfo, error) {
-	list, err := k.Catalog.List()
-	if err != nil {
-		return nil, err
-	}
-	return list.With(catalog.StatusEmpty, catalog.StatusStarted), nil
+func unfinished(list *catalog.Backups) []*catalog.BackupInfo {
+	return list.With(catalog.StatusEmpty, catalog.StatusStarted)
 }
 
 // backups reads the catalog together with the keeps.

@@ -88,10 +88,10 @@ func TestReapFailsBackupsWhoseProcessDied(t *testing.T) {
 	before := []string{id(9) + " EMPTY", id(8) + " STARTED", id(7) + " SYNCING", done(6)}
 	l, err := lock.Acquire(t.Context(), s.LockDir, lock.ForServer(lock.Backup, "main"), false)
 	check(t, err)
-	check(t, s.Reap(t.Context()))
+	check(t, s.Settle(t.Context()))
 	s.wantBackups(before...)
 	check(t, l.Release())
-	check(t, s.Reap(t.Context()))
+	check(t, s.Settle(t.Context()))
 	s.wantBackups(id(9)+" FAILED", id(8)+" FAILED", id(7)+" SYNCING", done(6))
 	if !s.out.has("W Backup " + id(8) + " of server main was interrupted and has been marked as FAILED") {
 		t.Errorf("messages %q", s.out.lines)
@@ -101,7 +101,7 @@ func TestReapFailsBackupsWhoseProcessDied(t *testing.T) {
 func TestReapTouchesNoLockWhenThereIsNothingToReap(t *testing.T) {
 	s := newSite(t, "")
 	s.backup(1, 2, 3)
-	check(t, s.Reap(t.Context()))
+	check(t, s.Settle(t.Context()))
 	if files, err := os.ReadDir(s.LockDir); err != nil || len(files) > 0 {
 		t.Errorf("lock files %v (error %v): a backup that begins now could find the lock held", files, err)
 	}
