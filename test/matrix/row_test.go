@@ -51,7 +51,7 @@ func until(last int, reason string) func(int) string {
 
 // rows are all rows, in the order of the table.
 func rows() []row {
-	return slices.Concat(copyRows(), lifeRows(), postgresRows(), modeRows(), standbyRows(), walRows())
+	return slices.Concat(copyRows(), lifeRows(), postgresRows(), modeRows(), refusalRows(), standbyRows(), walRows())
 }
 
 // merged is what the rows of a trial ask for together.

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/barman-go/barman/core/catalog"
-	"github.com/barman-go/barman/test/e2e/backuphost"
 )
 
 // streamed is the method postgres.
@@ -26,6 +25,10 @@ func postgresRows() []row {
 			},
 		},
 		{name: "postgres, tar, gzip", options: compressed("gzip", nil), taken: archives("gzip", ".gz")},
+		{
+			name:    "postgres, tar, recovered through ssh",
+			recover: func(s *scene) []string { return []string{"--remote-ssh-command", s.ssh()} },
+		},
 		{name: "postgres, tar, uncompressed", options: compressed("none", nil), taken: archives("none", "")},
 		{
 			name: "postgres, tar, lz4 on the client", cannot: since(15, "came with 15"), taken: archives("lz4", ".lz4"),
@@ -41,7 +44,6 @@ func postgresRows() []row {
 			name: "postgres, plain, compressed on the server", cannot: since(15, "came with 15"), taken: archives("", "plain"),
 			options: compressed("gzip", map[string]any{"backup_compression_location": "server", "backup_compression_format": "plain"}),
 		},
-		{name: "invalid options for a method are refused", alone: refusals},
 	}
 }
 
@@ -84,29 +86,5 @@ func notFasterThanAll(kBps int64) func(*testing.T, *trial) {
 		if least := float64(tr.info.Size.N) / float64(kBps*1024) / 2; tr.info.CopyStats.CopyTime < least {
 			t.Errorf("%d bytes took %.2f s, at %d kB/s at least %.2f", tr.info.Size.N, tr.info.CopyStats.CopyTime, kBps, least)
 		}
-	}
-}
-
-// refusals tries options that a method or a version does not have: the server is disabled, with a reason, and no backup is made.
-func refusals(t *testing.T, s *scene) {
-	refused := []struct {
-		options map[string]any
-		words   []string
-	}{
-		{map[string]any{"backup_method": "postgres", "reuse_backup": "link"}, []string{"reuse_backup"}},
-		{map[string]any{"backup_method": "postgres", "network_compression": true}, []string{"network_compression"}},
-		{map[string]any{"backup_method": "postgres", "tablespace_bandwidth_limit": "hot:100"}, []string{"tablespace_bandwidth_limit"}},
-		{map[string]any{"backup_method": "local-rsync", "backup_compression": "gzip"}, []string{"backup_compression"}},
-		{map[string]any{"backup_method": "local-rsync", "ssh_command": "ssh there"}, []string{"ssh_command"}},
-	}
-	before := s.newest(t)
-	for _, r := range refused {
-		options, _, _ := s.merged(t, []row{{options: func(*scene) map[string]any { return r.options }}})
-		s.host.Configure(t, backuphost.Server("main", options))
-		s.host.Refused(t, 1, r.words, "backup", "main")
-	}
-	s.configure(t, nil)
-	if after := s.newest(t); before.ID != after.ID {
-		t.Errorf("backup %s was taken", after.ID)
 	}
 }
