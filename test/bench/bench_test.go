@@ -39,6 +39,7 @@ func TestBench(t *testing.T) {
 		{"receive-wal", benchReceive},
 		{"restore", benchRestore},
 		{"backup", benchBackup},
+		{"million", benchMillion},
 		{"recover", benchRecover},
 		{"sync", benchSync},
 		{"plugin", benchPluginStart},
