@@ -48,6 +48,11 @@ func benchMillion(t *testing.T, b *bed, doc *document) {
 				rows = append(rows, []string{method, kind.name, name, fmt.Sprintf("%.0f MB", peaks[name]/1e6), seconds(wall.Seconds())})
 			}
 		}
+		const all = millionDirectories * millionPerDirectory
+		ofOurs := func(name string) bool { return len(name) == 6 && name[0] == '1' }
+		if files, _ := treeSize(t, filepath.Join(s.dir, "ours-"+method, "main", "base"), ofOurs); files != 2*all {
+			t.Fatalf("two backups by %s have %d files", method, files)
+		}
 		s.removeHomes(t)
 	}
 	doc.table([]string{"method", "kind", "process", "memory", "wall, all"}, rows)
