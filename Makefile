@@ -67,7 +67,7 @@ demo: ## Back up, destroy and recover a real PostgreSQL server, step by step
 	./examples/demo.sh
 
 bench: build ## Measure this program and its peers side by side; writes docs/benchmarks.md
-	$(GO) test -count=1 -timeout 60m -run TestBench ./test/bench -bench-report $(CURDIR)/docs/benchmarks.md -v
+	$(GO) test -count=1 -timeout 180m -run TestBench ./test/bench -bench-report $(CURDIR)/docs/benchmarks.md -v
 
 fuzz: ## Run every fuzz target for FUZZTIME (30s) each
 	@set -e; for file in $$(grep -rl '^func Fuzz.*testing.F)' --include='*_test.go' . | sort); do \
