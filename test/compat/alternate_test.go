@@ -13,7 +13,7 @@ import (
 
 // TestPythonRestoresAndContinuesOurCatalog begins here, goes on there, and comes back.
 func TestPythonRestoresAndContinuesOurCatalog(t *testing.T) {
-	withEachPython(t, func(t *testing.T, version string) {
+	withPython(t, "3.20", func(t *testing.T, version string) {
 		w := newWorld(t, version, (*backuphost.Host).ArchiveCommand)
 
 		// Written here: a backup of each kind, WAL in two formats.

@@ -19,21 +19,13 @@ import (
 // pythonVersions are the Python Barmans that catalogs are shared with: an older and a newer one than the 3.17 that is followed here.
 var pythonVersions = []string{"3.13", "3.20"}
 
-// withEachPython runs a story with every version, two at a time.
-func withEachPython(t *testing.T, story func(t *testing.T, version string)) {
-	with(t, pythonVersions, story)
-}
-
-// withPython is for stories that the versions tell alike, and one of them tells. $BARMAN_TEST_EACH_PYTHON has each of them tell it.
+// withPython has a story told by one of the versions, which tell it alike. $BARMAN_TEST_EACH_PYTHON has each of them tell it, two at a
+// time.
 func withPython(t *testing.T, version string, story func(t *testing.T, version string)) {
 	versions := []string{version}
 	if os.Getenv("BARMAN_TEST_EACH_PYTHON") != "" {
 		versions = pythonVersions
 	}
-	with(t, versions, story)
-}
-
-func with(t *testing.T, versions []string, story func(t *testing.T, version string)) {
 	for _, version := range versions {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
