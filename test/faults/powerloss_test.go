@@ -139,24 +139,41 @@ func (s *site) useAfterPowerLoss(t *testing.T, random *rand.Rand, base faultfs.T
 	s.configure(t)
 	defer func() { s.Home = home; s.configure(t) }()
 	t.Logf("the power goes after step %d, %s", step, state.Description)
-	s.Must(t, "archive-wal", "main")
-	s.checkArchive(t, slices.Sorted(maps.Keys(w.promised))...)
+	if r := s.Barman(t, "archive-wal", "main"); r.Exit != 0 {
+		// A copy that nobody has answered for yet may have lost its content: it is put aside, once.
+		t.Logf("exit code %d\n%s%s", r.Exit, r.Stdout, r.Stderr)
+		s.Must(t, "archive-wal", "main")
+	}
+	s.checkArchive(t, w.promised)
 }
 
-// checkArchive wants files back from get-wal, an index that agrees with the files, and no temporary file.
-func (s *site) checkArchive(t *testing.T, names ...string) {
+// checkArchive wants the promised files back from get-wal, an index that agrees with the files, and no temporary file. A file that was not
+// promised may be in the archive and not in the index, or half there until the next one comes into its directory: its source has lost its
+// name, which whoever copied it there had not synced.
+func (s *site) checkArchive(t *testing.T, promised map[string]bool) {
 	t.Helper()
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(promised)) {
 		if r := s.Barman(t, "get-wal", "main", name); r.Exit != 0 || !bytes.Equal([]byte(r.Stdout), s.truth[name]) {
 			t.Errorf("get-wal %s: exit code %d, %d bytes, want %d\n%s", name, r.Exit, len(r.Stdout), len(s.truth[name]), r.Stderr)
 		}
 	}
-	checkIndex(t, s.Layout("main"))
-	checkNoTemps(t, s.Home)
+	compareIndex(t, s.Layout("main"), func(name string) bool { return promised[name] })
+	for path := range regularFiles(t, s.Home) {
+		final, _, temp := fsx.ParseTempName(filepath.Base(path))
+		if _, wal := s.truth[final]; temp && (promised[final] || !wal) {
+			t.Errorf("%s is left", path)
+		}
+	}
 }
 
 // checkIndex compares the lines of the index with the files of the archive.
 func checkIndex(t *testing.T, layout catalog.Layout) {
+	t.Helper()
+	compareIndex(t, layout, func(string) bool { return true })
+}
+
+// compareIndex wants a line for each file that must have one, no second line for any, and no line without a file.
+func compareIndex(t *testing.T, layout catalog.Layout, must func(name string) bool) {
 	t.Helper()
 	text, err := os.ReadFile(layout.WALIndexPath())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -176,7 +193,7 @@ func checkIndex(t *testing.T, layout catalog.Layout) {
 			t.Fatal(err)
 		}
 		switch n := lines[rel]; {
-		case path == layout.WALIndexPath(), n == 1:
+		case path == layout.WALIndexPath(), n == 1, n == 0 && !must(filepath.Base(rel)):
 		default:
 			t.Errorf("%s stands %d times in the index", rel, n)
 		}
