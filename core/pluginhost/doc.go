@@ -22,7 +22,8 @@
 //	         ├─ stdout ◀─────── one line       the handshake; noise is logged
 //	         └─ stderr ◀─────── log lines      as JSON; the last ones are kept for the report of a crash
 //
-// A plugin that is told to stop an operation and does not is killed. The plugin leads a session of its own. When it ends, however it ends, the host kills what is left of that session.
+// A plugin that is told to stop an operation and does not is killed. The plugin leads a session of its own. When it ends,
+// however it ends, the host kills what is left of that session.
 //
 // # Invariants
 //

@@ -5,7 +5,8 @@
 //	     │                                            workers take units, big ones first, until none is left
 //	     └ phase 1 ─ item pg_control                                           └▶ rsync --files-from=- …
 //
-// Small runs through ssh share a connection, see package sshshare. On one host this process copies the listed files itself, and writes only the blocks that differ; see docs/adr/018.
+// Small runs through ssh share a connection, see package sshshare. On one host this process copies the listed files itself,
+// and writes only the blocks that differ; see docs/adr/018.
 //
 // With one worker, an item that has no earlier copy is a single recursive rsync without a listing. Files that are shared with an
 // earlier backup by hard links are linked while the source is listed, and are in no list. Invariants:
