@@ -17,6 +17,7 @@ type Client struct {
 
 // NewClient returns a client of an instance that Plugin.Open gave.
 func NewClient(conn grpc.ClientConnInterface, instance string) *Client {
+	conn = wire.Undated(conn)
 	return &Client{caller: wire.Caller{Conn: conn, Instance: instance}, rpc: hookv1.NewHookClient(conn)}
 }
 
