@@ -53,9 +53,14 @@ endef
 # are mostly libraries, or start no goroutine.
 RACED := ./plugins/transfer/... ./core/... ./sdk/... ./plugins/hooks/...
 
+# RETRIES gives a test that failed so many more chances, for a gate on a busy machine; the report names every test that needed one.
+RETRIES ?= 0
+GOTEST  := $(TOOL) gotestsum --format=pkgname-and-test-fails --format-icons=text --hide-summary=skipped --rerun-fails=$(RETRIES) --rerun-fails-max-failures=3 \
+	--rerun-fails-run-root-test --rerun-fails-abort-on-data-race
+
 test: deps ## Run every test but the matrix: units, plugins, command line, end to end on real PostgreSQL
-	$(call with-programs,CGO_ENABLED=1 $(GO) test -race $$($(GO) list $(RACED) | grep -v /core/wal) && \
-		$(GO) test -timeout 40m $$($(GO) list ./core/wal/... ./cmd/... ./plugins/compress/... ./test/... | grep -v /test/matrix))
+	$(call with-programs,CGO_ENABLED=1 $(GOTEST) --packages="$$($(GO) list $(RACED) | grep -v /core/wal)" -- -race && \
+		$(GOTEST) --packages="$$($(GO) list ./core/wal/... ./cmd/... ./plugins/compress/... ./test/... | grep -v /test/matrix)" -- -timeout 40m)
 
 test-matrix: deps versions ## Prove every way to take a backup on PostgreSQL 13, 15, 17 and 18, and print the table
 	$(call with-programs,$(GO) -C test/matrix test -count=1 -timeout 30m)
