@@ -47,7 +47,7 @@ func (p *Plan) deltaBytes(ctx context.Context, layout catalog.Layout) (int64, er
 		return bytes, nil
 	}
 	for _, f := range p.WAL.Files {
-		if found, err := os.Lstat(filepath.Join(p.WALDirectory, f.Name)); err != nil || found.Size() != int64(p.Backup.SegmentSize) {
+		if found, err := os.Lstat(filepath.Join(p.WALDirectory, f.Name)); err != nil || !p.untouched(f, found) {
 			bytes += int64(p.Backup.SegmentSize)
 		}
 	}

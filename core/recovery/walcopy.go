@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/fsx"
@@ -124,7 +125,7 @@ func (r *restore) placeWAL(ctx context.Context, f WALFile, dir string, status, l
 	if err != nil {
 		return err
 	}
-	if format == "" && r.isThere(f, dest) {
+	if r.isThere(f, format, dest) {
 		return r.finishWAL(f, dest, status, true)
 	}
 	// An interrupted restore may have left it, whole or not.
@@ -135,7 +136,7 @@ func (r *restore) placeWAL(ctx context.Context, f WALFile, dir string, status, l
 	link = link && filepath.Dir(f.Path) != r.Catalog.Layout.Streaming
 	switch {
 	case format != "":
-		err = r.WAL.Decode(ctx, f.Path, format, dest)
+		err = r.decodeWAL(ctx, f, format, dest)
 	case link:
 		err = os.Symlink(f.Path, dest)
 	default:
@@ -145,6 +146,18 @@ func (r *restore) placeWAL(ctx context.Context, f WALFile, dir string, status, l
 		return err
 	}
 	return r.finishWAL(f, dest, status, format != "" || !link)
+}
+
+// decodeWAL gives the decoded file the time of the archived one, as a copy has it: the next delta restore goes by it.
+func (r *restore) decodeWAL(ctx context.Context, f WALFile, format, dest string) error {
+	archived, err := os.Stat(f.Path)
+	if err != nil {
+		return err
+	}
+	if err := r.WAL.Decode(ctx, f.Path, format, dest); err != nil {
+		return err
+	}
+	return os.Chtimes(dest, time.Time{}, archived.ModTime())
 }
 
 // finishWAL verifies a WAL file at its destination, and gives it its mode if it is a file of its own.

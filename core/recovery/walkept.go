@@ -44,9 +44,9 @@ func (r *restore) dropOtherWAL(files []WALFile) error {
 	return nil
 }
 
-// isThere tells whether a WAL file that needs no decoding is at the destination already, byte for byte. Size and time would not
-// do: PostgreSQL writes into the files that it finds.
-func (r *restore) isThere(f WALFile, dest string) bool {
+// isThere tells whether a WAL file is at the destination already. One that does not look untouched since it was restored is
+// compared, if it needs no decoding.
+func (r *restore) isThere(f WALFile, format, dest string) bool {
 	if !r.keepsWAL() {
 		return false
 	}
@@ -57,6 +57,22 @@ func (r *restore) isThere(f WALFile, dest string) bool {
 	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || stat.Nlink != 1 {
 		return false // PostgreSQL will write into it, and somebody else has it, too
 	}
+	if r.plan.untouched(f, info) && verifyWAL(dest, f, r.plan.Backup) == nil {
+		return true
+	}
+	if format != "" {
+		return false
+	}
 	same, err := fsx.EqualFiles(f.Path, dest)
 	return err == nil && same
+}
+
+// untouched tells whether a file at the destination has the size of a whole segment and the time of the archived one, as a restore
+// leaves it. PostgreSQL sets the time when it writes; when it only gives a segment another name, the file's first page still has the
+// address of the former one, which is for the caller to look at. A time without a fraction of a second is too coarse to tell, and
+// what was partial may have grown since.
+func (p *Plan) untouched(f WALFile, found fs.FileInfo) bool {
+	archived, err := os.Stat(f.Path)
+	return err == nil && !f.Partial && found.Size() == int64(p.Backup.SegmentSize) &&
+		found.ModTime().Equal(archived.ModTime()) && found.ModTime().Nanosecond() != 0
 }
