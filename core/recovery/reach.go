@@ -49,11 +49,16 @@ func checkTime(ctx context.Context, p *Plan, soft bool, now time.Time, open segm
 		return nil
 	}
 	stopsAt := func(t time.Time) bool { return t.After(target) || p.Target.Exclusive && t.Equal(target) }
-	for window := 1; ; window *= 2 {
+	var newest time.Time
+	for window, end := 1, len(p.WAL.Files); ; window *= 2 {
 		begin := max(0, len(p.WAL.Files)-window)
-		newest, stop, err := newestCommit(ctx, p.WAL.Files[begin:], stopsAt, open)
+		// One file of those that were read before, for a record that goes on there.
+		among, stop, err := newestCommit(ctx, p.WAL.Files[begin:min(end+1, len(p.WAL.Files))], stopsAt, open)
 		if err != nil {
 			return err
+		}
+		if end = begin; among.After(newest) {
+			newest = among
 		}
 		p.WAL.Newest = newest
 		switch {

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -25,12 +26,17 @@ const infoOverwrite = 0x0008
 // maxRecord is a bit more than PostgreSQL's XLogRecordMaxSize, 1020 MiB.
 const maxRecord = 1 << 30
 
+// readAhead is how much of a segment is read at a time.
+const readAhead = 128 << 10
+
 // Reader reads records from segments. It holds the beginning of a record that goes on in the next segment. Use it
 // from one goroutine; the zero value is ready.
 type Reader struct {
 	order binary.ByteOrder
 	magic uint16
 	block int
+	// ahead reads many pages in one call of the system.
+	ahead *bufio.Reader
 
 	// next is the address that the next page must have to continue; 0 at the start.
 	next wal.LSN
@@ -44,8 +50,12 @@ type Reader struct {
 // join; after a jump, the records that began before the segment are left out. An error of each ends the work and is
 // returned as it is; an error that matches wal.ErrNotWAL or ErrEnd is about the content; others come from src.
 func (r *Reader) Segment(src io.Reader, each func(Record) error) error {
+	if r.ahead == nil {
+		r.ahead = bufio.NewReaderSize(nil, readAhead)
+	}
+	r.ahead.Reset(src)
 	first := make([]byte, longHeader)
-	if _, err := io.ReadFull(src, first); err != nil {
+	if _, err := io.ReadFull(r.ahead, first); err != nil {
 		return notWhole(err)
 	}
 	h, err := wal.DecodePageHeader(first)
@@ -55,7 +65,7 @@ func (r *Reader) Segment(src io.Reader, each func(Record) error) error {
 	r.begin(h)
 	page := make([]byte, r.block)
 	copy(page, first)
-	if _, err := io.ReadFull(src, page[longHeader:]); err != nil {
+	if _, err := io.ReadFull(r.ahead, page[longHeader:]); err != nil {
 		return notWhole(err)
 	}
 	for address := h.Address; ; address += wal.LSN(r.block) {
@@ -69,7 +79,7 @@ func (r *Reader) Segment(src io.Reader, each func(Record) error) error {
 			r.next = h.Address + wal.LSN(h.SegmentSize)
 			return nil
 		}
-		if _, err := io.ReadFull(src, page); err != nil {
+		if _, err := io.ReadFull(r.ahead, page); err != nil {
 			return notWhole(err)
 		}
 	}
