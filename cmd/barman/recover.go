@@ -181,7 +181,12 @@ func (s *server) restorer(o recovery.Options) *recovery.Restorer {
 
 // planRecovery prints what a restore would do. What is wrong with it is part of the plan.
 func (s *server) planRecovery(ctx context.Context, o recovery.Options) error {
-	plan, err := s.restorer(o).Plan(ctx, o)
+	bar := s.out.Progress("recover " + s.Name)
+	defer bar.Done()
+	r := s.restorer(o)
+	r.Progress = bar
+	plan, err := r.Plan(ctx, o)
+	bar.Done()
 	if plan == nil {
 		return err
 	}

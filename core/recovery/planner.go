@@ -227,7 +227,7 @@ func (r *Restorer) planWAL(ctx context.Context, o *Options, p *Plan) error {
 		return r.checkWAL(ctx, o, p)
 	}
 	// With get-wal or on a standby, WAL that is not archived yet may still come.
-	reach := checkReach(ctx, p, o.GetWAL || o.StandbyMode, r.Now(), openSegment(r.WAL, temp))
+	reach := checkReach(ctx, p, o.GetWAL || o.StandbyMode, r.Now(), watched(p, r.Progress, openSegment(r.WAL, temp)))
 	if err := p.readable(ctx, reach); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/wal"
 	"github.com/barman-go/barman/core/wal/record"
+	"github.com/barman-go/barman/sdk/progress"
 )
 
 // minScan is how many segments at the end of the range are looked at before the newest commit found there counts as
@@ -39,6 +40,22 @@ func checkReach(ctx context.Context, p *Plan, soft bool, now time.Time, open seg
 		return checkName(ctx, p, soft, open)
 	}
 	return nil
+}
+
+// watched is an opener that reports how much of the plan's WAL was opened. A search by halving ends long before all was.
+func watched(p *Plan, rep progress.Reporter, open segmentOpener) segmentOpener {
+	done := progress.Progress{
+		FilesTotal: int64(len(p.WAL.Files)), BytesTotal: int64(len(p.WAL.Files)) * int64(p.Backup.SegmentSize), Label: "looking for the target",
+	}
+	return func(ctx context.Context, f WALFile) (io.ReadCloser, error) {
+		content, err := open(ctx, f)
+		if done.FilesDone < done.FilesTotal {
+			done.FilesDone++
+			done.BytesDone += int64(p.Backup.SegmentSize)
+		}
+		rep.Progress(done)
+		return content, err
+	}
 }
 
 func checkTime(ctx context.Context, p *Plan, soft bool, now time.Time, open segmentOpener) error {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/barman-go/barman/core/wal"
+	"github.com/barman-go/barman/sdk/progress"
 )
 
 // fakeRecord is a WAL record: the end of a transaction, a restore point when it has a name, or something else without a time.
@@ -138,6 +139,10 @@ func TestWALBehindTheTargetIsLeftOut(t *testing.T) {
 			name: "time, with nothing but a long load after it", options: Options{TargetTime: text(3)},
 			segments: append(append(quiet(0, 4), make([][]fakeRecord, 20)...), quiet(5, 40)...), files: 25, reads: 8,
 		},
+		{
+			name: "time after a long load", options: Options{TargetTime: text(9)},
+			segments: append(quiet(0, 4), make([][]fakeRecord, 60)...), files: 64, reads: 72, refuse: "is after the last WAL",
+		},
 		{name: "xid", options: Options{TargetXID: "1010"}, segments: quiet(0, 64), files: 11, reads: 9},
 		{name: "xid with an epoch", options: Options{TargetXID: "4294968306"}, segments: quiet(0, 64), files: 11, reads: 9},
 		{
@@ -186,6 +191,23 @@ func TestWALBehindTheTargetIsLeftOut(t *testing.T) {
 			checkTexts(t, "problem", a.plan.Problems, tc.refuse)
 			checkTexts(t, "warning", a.plan.Warnings, tc.warn)
 		})
+	}
+}
+
+func TestSearchReportsHowFarItIs(t *testing.T) {
+	a := newFakeArchive(t, Options{TargetName: "there"}, quiet(0, 8)...)
+	var seen []progress.Progress
+	open := watched(a.plan, progress.Func(func(p progress.Progress) { seen = append(seen, p) }), func(context.Context, WALFile) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader("")), nil
+	})
+	for range 10 { // a file may be read twice
+		if _, err := open(t.Context(), a.plan.WAL.Files[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := progress.Progress{FilesDone: 8, FilesTotal: 8, BytesDone: 8 * mib, BytesTotal: 8 * mib, Label: "looking for the target"}
+	if seen[0].FilesDone != 1 || seen[0].BytesDone != mib || seen[9] != last {
+		t.Errorf("first %+v, last %+v", seen[0], seen[9])
 	}
 }
 

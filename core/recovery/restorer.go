@@ -85,7 +85,7 @@ type Restorer struct {
 	// files.
 	TempDir string
 	Out     report.Messenger
-	// Progress receives the progress of the copies.
+	// Progress receives the progress of the search for the target, and of the copies.
 	Progress progress.Reporter
 	Log      hclog.Logger
 	Now      func() time.Time
