@@ -1,12 +1,15 @@
 package matrix
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/barman-go/barman/core/catalog"
 )
@@ -61,6 +64,14 @@ func copyRows() []row {
 			options: with("tablespace_bandwidth_limit", "cold:50000, hot:15000"), taken: notFasterThan("hot", hotLimit),
 		},
 		{
+			name: "basebackup_retry_times: connections are cut", by: cutOff,
+			options: func(s *scene) map[string]any {
+				options := with("bandwidth_limit", limit)(s)
+				options["basebackup_retry_times"], options["basebackup_retry_sleep"] = 3, 1
+				return options
+			},
+		},
+		{
 			name: "network_compression, both ways", options: with("network_compression", true),
 			recover: func(s *scene) []string { return []string{"--remote-ssh-command", s.ssh(), "--network-compression"} },
 		},
@@ -72,6 +83,27 @@ func wantMode(mode catalog.Mode) func(*testing.T, *trial) {
 		if tr.info.Mode != mode {
 			t.Errorf("the mode is %s, want %s", tr.info.Mode, mode)
 		}
+	}
+}
+
+// cutOff ends all connections through ssh in the middle of the copy.
+func cutOff(t *testing.T, tr *trial) {
+	r := tr.start(t, slices.Concat([]string{"--wait"}, tr.args, []string{"main"})...)
+	copied := filepath.Join(tr.host.Layout("main").DataPath(r.id), "base", "*", "*")
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if files, err := filepath.Glob(copied); err == nil && len(files) > 0 && tr.sshd.Drop() > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("there was no connection to cut:\n%s", r.output)
+		}
+	}
+	if exit := r.end(syscall.Signal(0)); exit != 0 {
+		t.Errorf("a backup whose connections were cut ended with exit code %d", exit)
+	}
+	tr.output = r.output.String()
+	if log, err := os.ReadFile(tr.host.LogFile()); err != nil || !bytes.Contains(log, []byte("it is run again")) {
+		t.Errorf("nothing was tried again (%v):\n%s", err, tr.output)
 	}
 }
 

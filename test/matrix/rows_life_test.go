@@ -3,6 +3,7 @@ package matrix
 import (
 	"bytes"
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/test/e2e/backuphost"
 	"github.com/barman-go/barman/test/lab"
 )
 
@@ -33,6 +35,7 @@ func lifeRows() []row {
 		{name: "a running backup is shown", before: showRunning},
 		{name: "recover --target-immediate", immediate: true},
 		{name: "generate-manifest, verify-backup", taken: manifested},
+		{name: "backup --jobs-servers 2 all", by: everyServer},
 	}
 }
 
@@ -67,6 +70,23 @@ func manifested(t *testing.T, tr *trial) {
 	result, err := lab.Run(tr.primary.Tool(t.Context(), "pg_verifybackup", "--no-parse-wal", tr.data()))
 	if err != nil || result.Exit != 0 {
 		t.Errorf("pg_verifybackup: %v\n%s", err, result.Stderr)
+	}
+}
+
+// everyServer backs up a second server beside the first one.
+func everyServer(t *testing.T, tr *trial) {
+	second := lab.StartCluster(t, lab.ClusterOptions{Version: tr.major, ArchiveCommand: tr.host.ArchiveCommand(t, "second"), WALSegmentSizeMB: 4})
+	options, _, _ := tr.merged(t, nil)
+	other := maps.Clone(options)
+	other["conninfo"], other["streaming_conninfo"] = second.Conninfo("", ""), second.Conninfo("", "")
+	tr.host.Configure(t, backuphost.Server("main", options), backuphost.Server("second", other))
+	tr.host.Must(t, "switch-wal", "--force", "--archive", "second") // check wants to see WAL
+	tr.output = tr.host.Must(t, slices.Concat([]string{"backup", "--wait", "--jobs-servers", "2"}, tr.args, []string{"all"})...)
+	if b := tr.host.Latest(t, "second"); b.Status != catalog.StatusDone {
+		t.Errorf("the backup of the second server is %s:\n%s", b.Status, tr.output)
+	}
+	if err := tr.outOfBackup(t.Context(), second); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -122,7 +142,7 @@ func (s *scene) deliver(t *testing.T, parked string) {
 	}
 }
 
-// running is a slow backup that has begun to copy.
+// running is a backup that has begun.
 type running struct {
 	id     string
 	output *bytes.Buffer
@@ -133,7 +153,13 @@ type running struct {
 // startSlowly starts a backup that takes a while, at a rate in kB/s, and waits until PostgreSQL is in backup mode.
 func (s *scene) startSlowly(t *testing.T, rate int) running {
 	t.Helper()
-	cmd := s.host.Command(context.Background(), "backup", "--immediate-checkpoint", "--reuse-backup=off", "--bwlimit", strconv.Itoa(rate), "main")
+	return s.start(t, "--immediate-checkpoint", "--reuse-backup=off", "--bwlimit", strconv.Itoa(rate), "main")
+}
+
+// start starts a backup and waits until PostgreSQL is in backup mode.
+func (s *scene) start(t *testing.T, args ...string) running {
+	t.Helper()
+	cmd := s.host.Command(context.Background(), append([]string{"backup"}, args...)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
