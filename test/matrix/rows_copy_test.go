@@ -275,6 +275,7 @@ func twoWorkers(t *testing.T, tr *trial) {
 }
 
 // notFasterThan compares the time that an item took with the bandwidth that it was given, in kB/s. A busy machine only makes it slower.
+// What is taken from an earlier backup has no limit, so no row of the trial may reuse one.
 func notFasterThan(item string, kBps int64) func(*testing.T, *trial) {
 	return func(t *testing.T, tr *trial) {
 		dir := tr.data()
@@ -298,8 +299,8 @@ func notFasterThan(item string, kBps int64) func(*testing.T, *trial) {
 			t.Fatal(err)
 		}
 		for _, copied := range tr.info.CopyStats.CopyTimePerItem {
-			// rsync may begin with a burst, each of several; without a limit it would be ten times as fast.
-			if least := float64(bytes) / float64(kBps*1024) / 4; copied.Item == item && copied.Seconds < least {
+			// rsync may begin with a burst.
+			if least := float64(bytes) / float64(kBps*1024) / 2; copied.Item == item && copied.Seconds < least {
 				t.Errorf("%s: %d bytes took %.2f s, at %d kB/s at least %.2f", item, bytes, copied.Seconds, kBps, least)
 			}
 		}
