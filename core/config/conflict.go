@@ -14,12 +14,12 @@ var conflictLabels = []string{
 }
 
 // directories lists the server's directories with their real paths.
-func (s *Server) directories() []serverDirectory {
+func (s *Server) directories(real realPaths) []serverDirectory {
 	var dirs []serverDirectory
 	for _, label := range conflictLabels {
 		path, _ := s.values[label].Go.(string)
 		if filepath.IsAbs(path) {
-			dirs = append(dirs, serverDirectory{label: label, path: path, real: realPath(path)})
+			dirs = append(dirs, serverDirectory{label: label, path: path, real: real.of(path)})
 		}
 	}
 	return dirs
@@ -35,32 +35,49 @@ func (d serverDirectory) String() string {
 	return d.label + "=" + d.path
 }
 
-// realPath resolves symbolic links as far as the path exists.
-func realPath(path string) string {
-	path = filepath.Clean(path)
-	rest := ""
-	for at := path; ; at = filepath.Dir(at) {
-		if real, err := filepath.EvalSymlinks(at); err == nil {
-			return filepath.Join(real, rest)
+// realPaths remembers what the names of directories lead to: those of hundreds of servers have most of their path in common.
+type realPaths map[string]string
+
+// of resolves the symbolic links of an absolute path, as far as it exists. A dangling link is followed, too, or two servers could
+// meet behind it once its target is created.
+func (r realPaths) of(path string) string { return r.walk("/", filepath.Clean(path)) }
+
+// walk goes along a path from a directory without links.
+func (r realPaths) walk(from, path string) string {
+	for name := range strings.SplitSeq(path, "/") {
+		switch name {
+		case "", ".":
+		case "..":
+			from = filepath.Dir(from)
+		default:
+			from = r.step(filepath.Join(from, name))
 		}
-		if at == "/" || at == "." {
-			return path
-		}
-		// A dangling link is followed by hand, or two servers could meet behind it once it is created.
-		if target, err := os.Readlink(at); err == nil {
-			if !filepath.IsAbs(target) {
-				target = filepath.Join(filepath.Dir(at), target)
-			}
-			return filepath.Join(filepath.Clean(target), rest)
-		}
-		rest = filepath.Join(filepath.Base(at), rest)
 	}
+	return from
+}
+
+// step resolves the last name of a path.
+func (r realPaths) step(path string) string {
+	if real, ok := r[path]; ok {
+		return real
+	}
+	r[path] = path // where links go in a circle
+	target, err := os.Readlink(path)
+	if err != nil {
+		return path
+	}
+	from := filepath.Dir(path)
+	if filepath.IsAbs(target) {
+		from = "/"
+	}
+	r[path] = r.walk(from, target)
+	return r[path]
 }
 
 // checkConflictsWithin refuses a server whose directories coincide: one of them would be cleaned as the other.
 func (l *loader) checkConflictsWithin(s *Server, sec *section) {
 	taken := map[string]string{}
-	for _, d := range s.directories() {
+	for _, d := range s.directories(l.real) {
 		if other, ok := taken[d.real]; ok {
 			l.optionError(s, sec, d.label, "Conflicting path: %s conflicts with '%s' for server '%s'", d, other, s.Name)
 			continue
@@ -74,7 +91,7 @@ func (l *loader) checkConflictsBetweenServers(cfg *Config) {
 	type owner struct{ label, server string }
 	taken := map[string]owner{}
 	for _, s := range cfg.Servers {
-		for _, d := range s.directories() {
+		for _, d := range s.directories(l.real) {
 			other, ok := taken[d.real]
 			switch {
 			case !ok:

@@ -53,6 +53,7 @@ func Load(opts LoadOptions) (*Config, Diagnostics) {
 	l := &loader{
 		opts: opts, barman: &section{kind: blockBarman, attrs: map[string]attribute{}},
 		servers: map[string]*section{}, models: map[string]*section{}, barmanVars: map[string]cty.Value{},
+		real: realPaths{},
 	}
 	cfg := l.load()
 	if l.diags.Fatal() {
@@ -75,6 +76,7 @@ type loader struct {
 	barmanVars map[string]cty.Value
 	// shared are the readings of the barman block's attributes.
 	shared map[string]setting
+	real   realPaths
 }
 
 func (l *loader) fatal(format string, args ...any) {

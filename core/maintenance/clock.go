@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,13 +30,21 @@ type Clock struct {
 // ReadClock asks the kernel.
 func ReadClock() Clock {
 	c := Clock{Wall: time.Now()}
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	var ts unix.Timespec
-	if err == nil && unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) == nil {
-		c.Boot, c.Uptime = strings.TrimSpace(string(id)), time.Duration(ts.Nano())
+	if id := bootID(); id != "" && unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) == nil {
+		c.Boot, c.Uptime = id, time.Duration(ts.Nano())
 	}
 	return c
 }
+
+// bootID is the kernel's name of this boot; empty when it has none. No process lives longer than that.
+var bootID = sync.OnceValue(func() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
+})
 
 const (
 	// jumpTolerance is how far the wall clock may go without the other one.
