@@ -121,14 +121,15 @@ func (x *WALIndex) Find(ctx context.Context, names ...string) (map[string]WALRec
 	return found, err
 }
 
-// maxLine is longer than any line of an index.
+// maxLine is longer than any line of an index that a program has written.
 const maxLine = 4 << 10
 
 // lastLine returns the last line before end that is not blank, without its line break, and the offset at which it
 // begins.
 func lastLine(f io.ReaderAt, end int64) (line string, offset int64, err error) {
+	reach := int64(maxLine)
 	for end > 0 {
-		begin := max(0, end-maxLine)
+		begin := max(0, end-reach)
 		block := make([]byte, end-begin)
 		if _, err := f.ReadAt(block, begin); err != nil && !errors.Is(err, io.EOF) {
 			return "", 0, err
@@ -139,9 +140,11 @@ func lastLine(f io.ReaderAt, end int64) (line string, offset int64, err error) {
 			continue
 		}
 		i := bytes.LastIndexByte(trimmed, '\n')
-		if i < 0 && begin > 0 && int64(len(trimmed)) < end-begin {
-			// Blanks at the end hid the beginning of the line; look again from where it ends.
+		if i < 0 && begin > 0 {
+			// The line begins before: blanks at its end hid that, or it is damage without a line break, which must not be
+			// taken for a line from its middle on. Look again from where it ends, and further.
 			end = begin + int64(len(trimmed))
+			reach *= 2
 			continue
 		}
 		return string(trimmed[i+1:]), begin + int64(i) + 1, nil
