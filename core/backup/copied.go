@@ -58,7 +58,10 @@ func (s *session) copyBackup(ctx context.Context) error {
 		return failed(actionCopy, err)
 	}
 	s.Out.Info("Asking PostgreSQL server to finalize the backup.")
+	reminded := remind(s.Out, archiverPatience, "PostgreSQL has been waiting for the WAL of the backup to be archived for %s; "+
+		"see its log, and its archive_command")
 	stop, err := pg.finish(ctx)
+	reminded()
 	if err != nil {
 		return err
 	}

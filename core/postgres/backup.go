@@ -102,7 +102,7 @@ func (c *Conn) readStart(ctx context.Context, p *StartPoint, lsn string) error {
 // Start returns where the backup began.
 func (b *Backup) Start() StartPoint { return b.start }
 
-// Stop ends the backup and returns its end. On a primary PostgreSQL waits until its archiver has archived every segment of
+// Stop ends the backup and returns its end. On a primary that archives it waits until the archiver has archived every segment of
 // the backup, on a standby until the primary has moved on to another segment (see StopOnStandby); both may take for ever, so
 // give ctx a limit where that matters. After an error the backup is void and the session closed.
 func (b *Backup) Stop(ctx context.Context) (StopPoint, error) {
@@ -117,7 +117,10 @@ func (b *Backup) Stop(ctx context.Context) (StopPoint, error) {
 		b.conn.Close()
 		return StopPoint{}, fmt.Errorf("cannot stop the backup: %w", context.Cause(ctx))
 	}
-	p, err := b.conn.readStop(ctx, b.start.SegmentSize)
+	p, waited, err := b.conn.readStop(ctx, b.start.SegmentSize)
+	if err == nil && !waited {
+		err = b.conn.awaitArchived(ctx, b.start, p)
+	}
 	if err != nil {
 		b.conn.Close()
 		return StopPoint{}, err
@@ -125,25 +128,25 @@ func (b *Backup) Stop(ctx context.Context) (StopPoint, error) {
 	return p, nil
 }
 
-func (c *Conn) readStop(ctx context.Context, size wal.SegmentSize) (StopPoint, error) {
-	var p StopPoint
+// readStop ends the backup; waited tells whether everything is archived that PostgreSQL waits for.
+func (c *Conn) readStop(ctx context.Context, size wal.SegmentSize) (p StopPoint, waited bool, err error) {
 	var lsn string
-	err := c.query(ctx, "stop the backup", c.dialect.stop, nil, &lsn, &p.Label, &p.TablespaceMap, &p.Time)
+	err = c.query(ctx, "stop the backup", c.dialect.stop, nil, &lsn, &p.Label, &p.TablespaceMap, &p.Time, &waited)
 	if err != nil {
-		return StopPoint{}, err
+		return StopPoint{}, false, err
 	}
 	// A standby that was promoted in the meantime cannot have come here: the server refuses to stop such a backup.
 	sql := `SELECT CASE WHEN pg_is_in_recovery() THEN (SELECT min_recovery_end_timeline FROM pg_control_recovery())
 		ELSE (SELECT timeline_id FROM pg_control_checkpoint()) END`
 	if err := c.query(ctx, "read the timeline of the backup", sql, nil, (*uint32)(&p.Timeline)); err != nil {
-		return StopPoint{}, err
+		return StopPoint{}, false, err
 	}
 	if p.LSN, err = wal.ParseLSN(lsn); err != nil {
-		return StopPoint{}, err
+		return StopPoint{}, false, err
 	}
 	p.WAL = wal.SegmentEndingAt(p.Timeline, p.LSN, size)
 	p.Offset = p.LSN.Offset(size)
-	return p, nil
+	return p, waited, nil
 }
 
 // Abort gives the backup up by closing the session. After Stop it does nothing.

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/barman-go/barman/core/postgres"
+	"github.com/barman-go/barman/core/wal"
 	"github.com/barman-go/barman/test/lab"
 )
 
@@ -155,7 +159,7 @@ func TestCancelledStopReturnsTheCauseAndEndsOnTheServer(t *testing.T) {
 		_, err := backup.Stop(ctx)
 		stopped <- err
 	}()
-	waiting := "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'BackupWaitWalArchive'"
+	waiting := "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'barman' AND query LIKE '%archive_statusdir() WHERE%'"
 	if err := c.WaitSQL(t.Context(), waiting, "1"); err != nil {
 		t.Fatal(err)
 	}
@@ -165,6 +169,63 @@ func TestCancelledStopReturnsTheCauseAndEndsOnTheServer(t *testing.T) {
 	}
 	if err := c.WaitSQL(t.Context(), waiting, "0"); err != nil {
 		t.Errorf("the server still waits: %v", err)
+	}
+}
+
+// TestStopWaitsForTheArchiver: by itself where the role may look, and otherwise through PostgreSQL, which any role may ask to.
+func TestStopWaitsForTheArchiver(t *testing.T) {
+	dir := lab.ScratchDir(t)
+	gate := filepath.Join(dir, "gate")
+	c := lab.StartCluster(t, lab.ClusterOptions{ArchiveCommand: fmt.Sprintf(
+		"touch %[1]s/%%f.waits; until test -e %[2]s; do sleep 0.05; done; touch %[1]s/%%f", dir, gate)})
+	if err := os.Chmod(dir, 0o777); err != nil { //nolint:gosec // PostgreSQL runs as another user
+		t.Fatal(err)
+	}
+	c.MustSQL(t, `CREATE ROLE plain LOGIN; GRANT EXECUTE ON FUNCTION pg_backup_start, pg_backup_stop, pg_control_checkpoint TO plain;
+		GRANT pg_read_all_settings TO plain`)
+	for user, waiting := range map[string]string{
+		"postgres": "query LIKE '%archive_statusdir() WHERE%'", "plain": "wait_event = 'BackupWaitWalArchive'",
+	} {
+		t.Run(user, func(t *testing.T) {
+			if err := os.Remove(gate); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
+			backup, err := connect(t, c.Conninfo(user, "")).StartBackup(t.Context(), "label", true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer backup.Abort()
+			type result struct {
+				stop postgres.StopPoint
+				err  error
+			}
+			stopped := make(chan result, 1)
+			go func() {
+				stop, err := backup.Stop(t.Context())
+				stopped <- result{stop, err}
+			}()
+			if err := c.WaitSQL(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'barman' AND "+waiting, "1"); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case r := <-stopped:
+				t.Fatalf("the stop did not wait: %+v", r)
+			default:
+			}
+			if err := os.WriteFile(gate, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r := <-stopped
+			if r.err != nil {
+				t.Fatal(r.err)
+			}
+			start := backup.Start()
+			for _, name := range []string{r.stop.WAL.String(), wal.BackupLabelName(1, start.LSN, start.SegmentSize)} {
+				if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+					t.Errorf("the stop did not wait for %s: %v", name, err)
+				}
+			}
+		})
 	}
 }
 

@@ -59,7 +59,8 @@ func versionText(full string) string {
 type dialect struct {
 	// since is the first major version it is for.
 	since int
-	// start begins a concurrent backup: $1 label, $2 fast → lsn, now. stop ends it → lsn, label file, tablespace map, now.
+	// start begins a concurrent backup: $1 label, $2 fast → lsn, now. stop ends it → lsn, label file, tablespace map, now, and
+	// whether PostgreSQL has waited for archiving where it has to.
 	start, stop string
 	// mayBackup is a boolean expression: the EXECUTE privileges that a backup needs.
 	mayBackup string
@@ -128,7 +129,7 @@ var dialects = []dialect{
 	{
 		since:           11,
 		start:           startOld,
-		stop:            stopOld,
+		stop:            stopOldest,
 		mayBackup:       mayBackupOld,
 		mayCheckpoint:   "false",
 		exclusive:       true,
@@ -140,7 +141,7 @@ var dialects = []dialect{
 	{
 		since:           10,
 		start:           startOld,
-		stop:            stopOld,
+		stop:            stopOldest,
 		mayBackup:       mayBackupOld,
 		mayCheckpoint:   "false",
 		exclusive:       true,
@@ -155,8 +156,14 @@ const (
 	// now() is the time at which the call began: before the checkpoint, and before any wait for archiving.
 	startNew = "SELECT pg_backup_start($1::text, $2::boolean)::text, now()"
 	startOld = "SELECT pg_start_backup($1::text, $2::boolean, false)::text, now()"
-	stopNew  = "SELECT lsn::text, coalesce(labelfile, ''), coalesce(spcmapfile, ''), now() FROM pg_backup_stop()"
-	stopOld  = "SELECT lsn::text, coalesce(labelfile, ''), coalesce(spcmapfile, ''), now() FROM pg_stop_backup(false)"
+	stopNew  = "SELECT " + stopColumns + ", waits FROM (" + stopWaits + ") AS s, pg_backup_stop(waits)"
+	stopOld  = "SELECT " + stopColumns + ", waits FROM (" + stopWaits + ") AS s, pg_stop_backup(false, waits)"
+	// pg_ls_archive_statusdir came with PostgreSQL 12.
+	stopOldest = "SELECT " + stopColumns + ", true FROM pg_stop_backup(false)"
+
+	stopColumns = "lsn::text, coalesce(labelfile, ''), coalesce(spcmapfile, ''), now()"
+	// A standby waits for its primary, too; that only PostgreSQL can do.
+	stopWaits = "SELECT pg_is_in_recovery() OR NOT has_function_privilege('pg_ls_archive_statusdir()', 'execute') AS waits"
 
 	mayBackupNew = `has_function_privilege('pg_backup_start(text,bool)', 'execute')
 		AND has_function_privilege('pg_backup_stop(bool)', 'execute')`
