@@ -88,7 +88,7 @@ versions: ## Fetch PostgreSQL 13, 17, 18 and newer Python Barmans for the tests 
 
 generate: ## Regenerate the gRPC code and the reference documentation
 	cd sdk/proto && $(TOOL) buf generate
-	$(GO) generate ./...
+	$(GO) run ./core/config/internal/gendoc
 
 generate-check: generate ## Fail when generated files are out of date
 	git diff --exit-code -- sdk/pb docs

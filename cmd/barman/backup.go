@@ -46,12 +46,16 @@ func newBackupCommand(a *app) *cobra.Command {
 The server stays in use. The backup is DONE once the WAL that was written meanwhile is archived; --wait waits for that.
 
 Several servers are backed up one after the other, in the order of their names. With --jobs-servers some of them are backed
-up at the same time; then each message begins with the name of its server.`,
+up at the same time; then each message begins with the name of its server.
+
+With --incremental only the blocks are copied that have changed since another backup was taken, which stays necessary to restore
+this one. That takes PostgreSQL 17 with summarize_wal, and backup_method = "postgres".`,
 		Example: `  barman backup main
   barman backup --wait --wait-timeout 600 main
   barman backup --jobs 4 --reuse-backup=link --name weekly main
   barman backup all
-  barman backup --jobs-servers 3 all`,
+  barman backup --jobs-servers 3 all
+  barman backup --incremental latest main`,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.name != "" || cmd.Flags().Changed("name") {
@@ -61,9 +65,6 @@ up at the same time; then each message begins with the name of its server.`,
 			}
 			if !oneOf(f.reuse, "", "copy", "link", "off") {
 				return usageError{fmt.Errorf("invalid choice %q for --reuse-backup (choose from copy, link, off)", f.reuse)}
-			}
-			if f.incremental != "" {
-				return errors.New("failed to start backup: block-level incremental backups are not supported by this version")
 			}
 			servers, err := a.servers(args, normalDirect)
 			if err != nil {
@@ -83,7 +84,7 @@ up at the same time; then each message begins with the name of its server.`,
 func (f *backupFlags) register(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.immediate, "immediate-checkpoint", false, "make the initial checkpoint at full speed")
 	fl.BoolVar(&f.notImmediate, "no-immediate-checkpoint", false, "spread the initial checkpoint over time")
-	fl.StringVar(&f.incremental, "incremental", "", "take a block-level incremental backup of `BACKUP_ID` (PostgreSQL 17)")
+	fl.StringVar(&f.incremental, "incremental", "", "copy only the blocks that have changed since `BACKUP_ID` (PostgreSQL 17)")
 	fl.StringVar(&f.reuse, "reuse-backup", "", "share unchanged files with the previous backup: `MODE` link, copy or off")
 	fl.Lookup("reuse-backup").NoOptDefVal = "link"
 	fl.Lookup("reuse-backup").Annotations = map[string][]string{argparse.OptionalValues: {"link", "copy", "off"}}
@@ -125,6 +126,14 @@ func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
 // takeBackup checks, locks, takes the backup, and does what follows one. The result is nil unless the backup has succeeded.
 func (s *server) takeBackup(ctx context.Context, f *backupFlags) (*catalog.BackupInfo, error) {
+	parent := ""
+	if f.incremental != "" {
+		b, err := s.incrementalParent(ctx, f.incremental)
+		if err != nil {
+			return nil, err
+		}
+		parent = b.ID
+	}
 	if failed := s.checks(ctx, s.CheckTimeout).Blocking(); len(failed) > 0 {
 		for _, row := range failed {
 			s.log.Error("check failed", "server", s.Name, "check", row.Label, "hint", row.Hint)
@@ -133,7 +142,7 @@ func (s *server) takeBackup(ctx context.Context, f *backupFlags) (*catalog.Backu
 		s.explain(failed)
 		return nil, errReported
 	}
-	taken, err := s.runBackup(ctx, f)
+	taken, err := s.runBackup(ctx, f, parent)
 	if taken == nil {
 		return nil, err
 	}
@@ -156,7 +165,8 @@ func (a *app) explain(failed []check.Row) {
 	}
 }
 
-func (s *server) runBackup(ctx context.Context, f *backupFlags) (*catalog.BackupInfo, error) {
+// runBackup takes a backup, an incremental one when parent is not empty.
+func (s *server) runBackup(ctx context.Context, f *backupFlags, parent string) (*catalog.BackupInfo, error) {
 	l, err := s.lock(ctx, lock.ForServer(lock.Backup, s.Name))
 	if errors.Is(err, lock.ErrBusy) {
 		return nil, fmt.Errorf("Another backup process is running (%s)", lock.By(err))
@@ -169,6 +179,7 @@ func (s *server) runBackup(ctx context.Context, f *backupFlags) (*catalog.Backup
 	if err != nil {
 		return nil, err
 	}
+	options.Parent = parent
 	plugin, description, err := s.transferPlugin(ctx, s.BackupMethod)
 	if err != nil {
 		return nil, err

@@ -95,7 +95,7 @@ func (f *recoverFlags) register(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.noCompress, "no-network-compression", false, "do not compress the copy")
 	fl.StringVar(&f.ConfFilename, "recovery-conf-filename", "", "write recovery settings to `FILE` (default: postgresql.auto.conf)")
 	fl.IntVar(&f.OptionPort, "recovery-option-port", 0, "ssh `PORT` in the restore_command of a remote --get-wal")
-	fl.StringVar(&f.StagingPath, "staging-path", "", "work area for compressed backups: an absolute `PATH`")
+	fl.StringVar(&f.StagingPath, "staging-path", "", "work area for compressed and incremental backups: an absolute `PATH`")
 	fl.StringVar(&f.stagingLocation, "staging-location", "", "`HOST` of the work area: local or remote")
 	fl.StringVar(&f.RecoveryStagingPath, "recovery-staging-path", "", "deprecated, use --staging-path `PATH`")
 	fl.StringVar(&f.LocalStagingPath, "local-staging-path", "", "deprecated, use --staging-path `PATH`")
@@ -136,6 +136,7 @@ func (f *recoverFlags) options(cmd *cobra.Command, s *server, id, destination st
 			c.apply()
 		}
 	}
+	o.CombineMode = s.CombineMode
 	o.StagingLocation, o.LocationTyped = s.StagingLocation, changed("staging-location")
 	if o.LocationTyped {
 		o.StagingLocation = f.stagingLocation

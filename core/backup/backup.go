@@ -21,6 +21,8 @@ type Options struct {
 	Method string
 	// Name is a friendly name, or empty.
 	Name string
+	// Parent makes the backup a block-level incremental one of that backup, an id; mode SELF_CONTAINED only.
+	Parent string
 
 	// Conninfo is the server; Primary, if set, its primary when the server is a standby.
 	Conninfo postgres.Conninfo

@@ -27,7 +27,7 @@ func TestRemindWarnsUntilItIsDone(t *testing.T) {
 	}
 	// Nobody listens any more, so done must also end a warning that is being given.
 	go func() {
-		for range w.said { //nolint:revive // the last one may be on its way
+		for range w.said { // the last one may be on its way
 		}
 	}()
 	done()

@@ -27,6 +27,12 @@ func (r *Runner) Run(ctx context.Context) (*catalog.BackupInfo, error) {
 	}
 	err = s.take(ctx)
 	s.reserve.release()
+	if r.Parent != "" {
+		// Whatever became of it, as in Barman: a tool that goes by the parent's list finds all that depends on it.
+		if err := r.Catalog.AddChild(r.Parent, s.info.ID); err != nil {
+			r.Out.Warning("backup %s cannot be noted in its parent %s: %s", s.info.ID, r.Parent, err)
+		}
+	}
 	if err != nil {
 		s.fail(ctx, err)
 	} else if r.Wait {
@@ -56,7 +62,10 @@ func (r *Runner) begin() (*session, error) {
 		return nil, err
 	}
 	s := &session{Runner: r, info: catalog.NewBackupInfo(id, r.Server, r.mode())}
-	s.info.BackupName = r.Name
+	s.info.BackupName, s.info.ParentID = r.Name, r.Parent
+	if r.Parent != "" && backups.Get(r.Parent) == nil {
+		return nil, fmt.Errorf("failed to start backup: backup %s, which it is to be based on, has been deleted", r.Parent)
+	}
 	s.previous = backups.Previous(id, catalog.Usable...)
 	// Before there is an entry: one that could not be changed any more would stay EMPTY.
 	if s.reserve, err = takeReserve(r.Catalog.Layout.InfoPath(id)); err != nil {

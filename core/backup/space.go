@@ -34,6 +34,9 @@ func (s *session) savesSpace(space fsx.Space) string {
 	if b, err := s.reusable(); err == nil && b != nil && s.Reuse == transfer.ReuseLink {
 		return "it shares files with backup " + b.ID
 	}
+	if s.Parent != "" {
+		return "it has only what was changed since backup " + s.Parent
+	}
 	if s.Mode == transfer.SelfContained && s.Compression != nil && s.Compression.Algorithm != "none" {
 		return "it is compressed"
 	}

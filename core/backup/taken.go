@@ -64,6 +64,9 @@ func (s *session) runTool(ctx context.Context) (transfer.TakeBackupResult, error
 	req.Password = streaming.Get("password")
 	// Without the password the text is safe to stand in a tool's arguments.
 	req.Conninfo, _ = streaming.ForTool(s.StreamingName)
+	if b.ParentID != "" {
+		req.IncrementalManifest = filepath.Join(layout.DataPath(b.ParentID), "backup_manifest")
+	}
 	for _, ts := range b.Tablespaces {
 		req.Tablespaces = append(req.Tablespaces, transfer.Tablespace{
 			OID: ts.OID, Name: ts.Name, Location: ts.Location,

@@ -241,7 +241,8 @@ func restoreOptions() []Option {
 		},
 		Option{
 			Name: "combine_mode", Kind: Choice, Default: "copy", Invalid: Warn,
-			Choices: []string{"copy", "link", "clone", "copy-file-range"}, Help: "How pg_combinebackup copies files.",
+			Choices: []string{"copy", "link", "clone", "copy-file-range"},
+			Help:    "How pg_combinebackup copies files. `link` copies them, because a restored server would write into the backup.",
 		},
 	)
 }

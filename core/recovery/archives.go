@@ -43,7 +43,19 @@ const (
 	UnpackStaged
 	// UnpackThere: archives are sent as they are, and tar unpacks them on the other host.
 	UnpackThere
+	// CombineHere: an incremental backup is combined with those it is based on, into a destination on this host.
+	CombineHere
+	// CombineStaged: it is combined in the staging path on this host, and the files are copied to the other one.
+	CombineStaged
 )
+
+// staged tells whether the restore uses a work area on this host.
+func (p *Plan) staged() bool {
+	return p.Way == UnpackStaged || p.combines() && p.StagingPath != ""
+}
+
+// inPlace tells whether the whole content of the backup, pg_control included, is brought to the destination at once.
+func (p *Plan) inPlace() bool { return p.Way == UnpackHere || p.Way == CombineHere }
 
 // Archive is one tar file of a backup.
 type Archive struct {
@@ -66,9 +78,7 @@ func (p *Plan) planArchives(o *Options, layout catalog.Layout) {
 	if !tar {
 		return
 	}
-	if deprecatedStaging(o) {
-		p.warn("recovery_staging_path and local_staging_path are deprecated: use staging_path and staging_location.")
-	}
+	p.warnDeprecatedStaging(o)
 	p.format = format
 	p.Way = UnpackHere
 	if o.remote() {

@@ -43,8 +43,11 @@ func (r *restore) markIncomplete(ctx context.Context) error {
 // copyBase brings everything but pg_control to its place.
 func (r *restore) copyBase(ctx context.Context) error {
 	r.Out.Info("Copying the base backup.")
-	if r.plan.Way == CopyFiles {
+	switch {
+	case r.plan.Way == CopyFiles:
 		return r.copyFiles(ctx)
+	case r.plan.combines():
+		return r.combineBase(ctx)
 	}
 	return r.unpackBase(ctx)
 }
@@ -134,9 +137,9 @@ func (r *restore) describe(ctx context.Context) error {
 	return r.apply(ctx, changes...)
 }
 
-// copyControl brings pg_control beside its place. From archives it has come there already.
+// copyControl brings pg_control beside its place. From archives, and where a chain was combined, it has come there already.
 func (r *restore) copyControl(ctx context.Context) error {
-	if r.plan.Way == UnpackHere || r.plan.Way == UnpackThere {
+	if r.plan.inPlace() || r.plan.Way == UnpackThere {
 		return nil
 	}
 	item := r.item("pg_control", filepath.Join(r.data, controlFile), filepath.Join(r.plan.Destination, pendingControl))

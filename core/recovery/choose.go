@@ -89,19 +89,21 @@ func checkStatus(_ *Options, b *catalog.BackupInfo) error {
 	return refuse(fmt.Sprintf("Cannot restore from backup '%s' of server '%s': backup status is not DONE", b.ID, b.ServerName), "")
 }
 
-// checkKind refuses backups that are neither a tree of files nor tar archives of a known compression.
-func checkKind(_ *Options, b *catalog.BackupInfo) error {
+// checkKind refuses backups that are neither a tree of files nor tar archives of a known compression, and incremental ones that
+// would have to be combined on another host.
+func checkKind(o *Options, b *catalog.BackupInfo) error {
 	var what string
 	_, known := tarFormats[b.Compression]
 	switch {
 	case b.SnapshotsInfo != nil:
 		return nil // checkSnapshot
+	case b.IsIncremental() && o.remote() && stagingLocation(o) == stagingRemote:
+		return refuse(fmt.Sprintf("Cannot restore backup '%s' of server '%s': it is incremental, and such backups are combined on this host only",
+			b.ID, b.ServerName), "Use --staging-location local.")
 	case b.Encryption != "":
 		what = "encrypted"
 	case b.Compression != "" && !known:
 		what = "compressed with " + b.Compression
-	case b.IsIncremental():
-		what = "incremental"
 	default:
 		return nil
 	}

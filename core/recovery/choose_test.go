@@ -75,12 +75,15 @@ func TestRequestsThatCannotWorkAreRefusedInBarmansWords(t *testing.T) {
 		backup  *catalog.BackupInfo
 		want    string
 	}{
-		"staging path":       {Options{StagingPath: "x"}, plain(), "Cannot parse staging path: Invalid value : 'x' (must be an absolute path)"},
-		"staging location":   {Options{StagingLocation: "remote", LocationTyped: true}, plain(), "--staging-location as remote requires --remote-ssh-command to be set"},
-		"status":             {Options{}, changed(func(b *catalog.BackupInfo) { b.Status = catalog.StatusFailed }), "Cannot restore from backup '20260110T100000' of server 'main': backup status is not DONE"},
-		"compressed":         {Options{}, changed(func(b *catalog.BackupInfo) { b.Compression = "bzip2" }), "it is compressed with bzip2"},
-		"encrypted":          {Options{}, changed(func(b *catalog.BackupInfo) { b.Encryption = "gpg" }), "it is encrypted"},
-		"incremental":        {Options{}, changed(func(b *catalog.BackupInfo) { b.ParentID = "20260101T000000" }), "it is incremental"},
+		"staging path":     {Options{StagingPath: "x"}, plain(), "Cannot parse staging path: Invalid value : 'x' (must be an absolute path)"},
+		"staging location": {Options{StagingLocation: "remote", LocationTyped: true}, plain(), "--staging-location as remote requires --remote-ssh-command to be set"},
+		"status":           {Options{}, changed(func(b *catalog.BackupInfo) { b.Status = catalog.StatusFailed }), "Cannot restore from backup '20260110T100000' of server 'main': backup status is not DONE"},
+		"compressed":       {Options{}, changed(func(b *catalog.BackupInfo) { b.Compression = "bzip2" }), "it is compressed with bzip2"},
+		"encrypted":        {Options{}, changed(func(b *catalog.BackupInfo) { b.Encryption = "gpg" }), "it is encrypted"},
+		"incremental": {
+			Options{Remote: []string{"ssh", "db2"}, StagingLocation: "remote"},
+			changed(func(b *catalog.BackupInfo) { b.ParentID = "20260101T000000" }), "such backups are combined on this host only",
+		},
 		"rule syntax":        {Options{Tablespaces: []string{"hot"}}, plain(), "Invalid tablespace relocation rule 'hot'\nHINT: The valid syntax for a relocation rule is NAME:LOCATION"},
 		"rule name":          {Options{Tablespaces: []string{"warm:/x"}}, plain(), "Invalid tablespace name 'warm'\nHINT: Please use any of the following tablespaces: hot, cold"},
 		"rule relative":      {Options{Tablespaces: []string{"hot:x"}}, plain(), "not an absolute path"},

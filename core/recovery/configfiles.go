@@ -100,7 +100,7 @@ func (r *restore) filesIn(dir string) []string {
 		return r.sent.below(dir)
 	}
 	tree := r.data
-	if r.plan.Way == UnpackHere {
+	if r.plan.inPlace() {
 		tree = r.plan.Destination
 	}
 	return filesIn(filepath.Join(tree, dir))

@@ -90,7 +90,7 @@ func look(ctx context.Context, c Copier, remote []string, p *Plan) (*Found, erro
 			f.Places[dir] = Place{PathInfo: infos[i], Disk: diskOf(dir)}
 		}
 	}
-	if p.Way == UnpackStaged {
+	if p.staged() {
 		infos, err := c.Stat(ctx, nil, []string{p.StagingPath})
 		if err != nil {
 			return nil, fmt.Errorf("look at the staging path: %w", err)

@@ -36,7 +36,7 @@ func (p *Plan) estimate(o *Options, usable []*catalog.BackupInfo, delta int64) E
 		e.BytesPerSecond, e.Backup = float64(bytes.N)/seconds, b.ID
 	}
 	for _, s := range p.Space {
-		if p.Way != UnpackStaged || s.Directory != p.StagingPath {
+		if !p.staged() || s.Directory != p.StagingPath {
 			e.Bytes += s.Need
 		}
 	}

@@ -57,6 +57,8 @@ type Options struct {
 	StagingPath, StagingLocation          string
 	LocationTyped                         bool
 	RecoveryStagingPath, LocalStagingPath string
+	// CombineMode is how pg_combinebackup copies files: copy, link, clone or copy-file-range; empty means copy.
+	CombineMode string
 	// SnapshotInstance is the argument of --snapshot-recovery-instance; SnapshotArguments are the names of all
 	// snapshot options given.
 	SnapshotInstance  string

@@ -35,10 +35,14 @@ type Plan struct {
 	// tree of files.
 	Way      Way
 	Archives []Archive
-	// StagingPath is the work area of UnpackStaged.
+	// StagingPath is the work area, if there is one: see Way.
 	StagingPath string
 	format      tarFormat
 	contents    contents
+	// chain are what an incremental backup is combined from, the full backup first and itself last: each a plan that has only what
+	// concerns the content of the backup. combiner is the program that combines them.
+	chain    []*Plan
+	combiner string
 
 	// Delta tells that the destination may have content; Horizon is up to when its files are trusted.
 	Delta   bool

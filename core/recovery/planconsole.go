@@ -55,7 +55,20 @@ func (t planText) backup() {
 	if b.Size.Valid {
 		head += ", " + report.Size(b.Size.N)
 	}
-	t.row("Backup", head, t.p.Reason, "taken from "+report.Timestamp(b.BeginTime), "        to "+report.Timestamp(b.EndTime))
+	based := ""
+	if t.p.combines() {
+		based = "incremental, combined with " + strings.Join(t.p.basedOn(), ", ")
+	}
+	t.row("Backup", head, based, t.p.Reason, "taken from "+report.Timestamp(b.BeginTime), "        to "+report.Timestamp(b.EndTime))
+}
+
+// basedOn names the backups that an incremental one needs.
+func (p *Plan) basedOn() []string {
+	ids := []string{}
+	for _, member := range p.chain[:max(len(p.chain)-1, 0)] {
+		ids = append(ids, member.Backup.ID)
+	}
+	return ids
 }
 
 func (t planText) target() {

@@ -24,6 +24,9 @@ func (p *Plan) backupJSON() map[string]any {
 		"backup_id": b.ID, "backup_name": known(b.BackupName), "reason": p.Reason, "mode": string(b.Mode), "status": string(b.Status),
 		"postgresql_version": versionText(b.Version), "begin_time": moment(b.BeginTime), "end_time": moment(b.EndTime), "size": nil,
 	}
+	if p.combines() {
+		doc["combined_with"] = p.basedOn()
+	}
 	if b.Size.Valid {
 		doc["size"] = b.Size.N
 	}

@@ -38,7 +38,7 @@ func (r *Restorer) plan(ctx context.Context, o *Options, copier Copier, held *le
 	if err != nil {
 		return nil, err
 	}
-	if err := p.checkBase(ctx, r.Catalog.Layout); err != nil {
+	if err := p.checkBases(ctx, r.Catalog.Layout); err != nil {
 		return nil, err
 	}
 	if err := r.planWAL(ctx, o, p); err != nil {
@@ -81,7 +81,11 @@ func (r *Restorer) decide(ctx context.Context, o *Options, held *lease) (*Plan, 
 	if err := p.placeTablespaces(o, r.Catalog.Layout); err != nil {
 		return nil, err
 	}
-	p.planArchives(o, r.Catalog.Layout)
+	if b.IsIncremental() {
+		p.planChain(o, backups, r.Catalog)
+	} else {
+		p.planArchives(o, r.Catalog.Layout)
+	}
 	p.checkLayout()
 	p.sound = p.checkSource(r.Catalog)
 	p.readPlanContents(r.Catalog.Layout.DataPath(p.Backup.ID))
@@ -93,7 +97,7 @@ func (r *Restorer) decide(ctx context.Context, o *Options, held *lease) (*Plan, 
 // readConfiguration finds out what the restored configuration says that a person has to know.
 func (p *Plan) readConfiguration(layout catalog.Layout, here *time.Location) {
 	var conf restoredConf
-	if p.Way == CopyFiles {
+	if p.filesOf() == CopyFiles {
 		conf = readConf(layout.DataPath(p.Backup.ID), p.Backup.PGData)
 	}
 	p.Port = conf.port()
@@ -157,7 +161,7 @@ func (p *Plan) checkSource(c *catalog.Catalog) bool {
 // neededFiles are those that a backup of files must have.
 func (p *Plan) neededFiles(layout catalog.Layout) []string {
 	if p.Way != CopyFiles {
-		return nil
+		return nil // planChain looks at each backup of a chain
 	}
 	needed := []string{filepath.Join(layout.DataPath(p.Backup.ID), controlFile)}
 	for _, t := range p.Tablespaces {
@@ -266,13 +270,13 @@ func (r *Restorer) planDestination(ctx context.Context, o *Options, copier Copie
 		p.refuse(fmt.Sprintf("The destination '%s' lies in the catalog of server %s", p.Destination, r.Server), "Choose a different location.")
 	}
 	p.checkDestinationFound(found)
-	if p.Way == UnpackStaged {
+	if p.staged() {
 		p.checkStagingFound(found.Staging)
 	}
 	if p.Delta || p.Resumed {
 		p.Horizon = horizon(found, p, r.Zone)
 		// How much of it is there already is not known; the work area has nothing yet.
-		p.Space = p.measureStaging(found)
+		p.Space = p.measureStaging(ctx, r.Catalog.Layout, found)
 		p.checkSpace()
 		return nil
 	}

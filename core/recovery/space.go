@@ -9,7 +9,7 @@ import (
 
 // measure computes how much each directory receives.
 func (r *Restorer) measure(ctx context.Context, p *Plan, f *Found) []Space {
-	spaces := p.measureStaging(f)
+	spaces := p.measureStaging(ctx, r.Catalog.Layout, f)
 	add := func(dir string, need int64) {
 		place := f.Places[dir]
 		spaces = append(spaces, Space{Directory: dir, Need: need, Free: place.FreeBytes, Disk: place.Disk})
@@ -33,7 +33,10 @@ func (r *Restorer) measure(ctx context.Context, p *Plan, f *Found) []Space {
 // measureBase computes how much the data directory and the tablespaces take. What cannot be read counts as nothing;
 // checkSource has said so.
 func (p *Plan) measureBase(ctx context.Context, layout catalog.Layout) (data int64, tablespaces []int64) {
-	if p.Way != CopyFiles {
+	switch {
+	case p.combines():
+		return p.measureChain(ctx, layout)
+	case p.Way != CopyFiles:
 		return p.measureArchives()
 	}
 	var elsewhere int64
@@ -56,14 +59,28 @@ func (p *Plan) measureBase(ctx context.Context, layout catalog.Layout) (data int
 	return data, tablespaces
 }
 
-// measureStaging computes how much the work area on this host receives: all that the archives hold.
-func (p *Plan) measureStaging(f *Found) []Space {
-	if p.Way != UnpackStaged {
+// measureStaging computes how much the work area on this host receives: all that the archives hold, and what a chain is combined to.
+func (p *Plan) measureStaging(ctx context.Context, layout catalog.Layout, f *Found) []Space {
+	if !p.staged() {
 		return nil
 	}
-	data, tablespaces := p.measureArchives()
-	for _, need := range tablespaces {
-		data += need
+	var data int64
+	add := func(most int64, tablespaces []int64) {
+		data += most
+		for _, need := range tablespaces {
+			data += need
+		}
+	}
+	if p.Way == UnpackStaged {
+		add(p.measureArchives())
+	}
+	for _, member := range p.chain {
+		if len(member.Archives) > 0 {
+			add(member.measureArchives())
+		}
+	}
+	if p.Way == CombineStaged {
+		add(p.measureChain(ctx, layout))
 	}
 	return []Space{{Directory: p.StagingPath, Need: data, Free: f.Staging.FreeBytes, Disk: f.Staging.Disk}}
 }

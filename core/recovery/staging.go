@@ -22,6 +22,8 @@ func stagingPath(o *Options) string {
 		return filepath.Clean(o.StagingPath)
 	case o.RecoveryStagingPath != "":
 		return filepath.Clean(o.RecoveryStagingPath)
+	case o.LocalStagingPath != "":
+		return filepath.Clean(o.LocalStagingPath) // of an incremental backup; for compressed ones it is refused
 	}
 	return defaultStaging
 }
@@ -29,6 +31,12 @@ func stagingPath(o *Options) string {
 // deprecatedStaging tells whether the work area is given by options that staging_path has replaced.
 func deprecatedStaging(o *Options) bool {
 	return o.StagingPath == "" && (o.RecoveryStagingPath != "" || o.LocalStagingPath != "")
+}
+
+func (p *Plan) warnDeprecatedStaging(o *Options) {
+	if deprecatedStaging(o) {
+		p.warn("recovery_staging_path and local_staging_path are deprecated: use staging_path and staging_location.")
+	}
 }
 
 // stagingLocation is "remote" when archives are unpacked on the other host. The deprecated options mean this one.
@@ -41,7 +49,7 @@ func stagingLocation(o *Options) string {
 
 // checkDeprecatedStaging wants the option that is about compressed backups, when one of its kind is set at all.
 func checkDeprecatedStaging(o *Options, b *catalog.BackupInfo) error {
-	if b.Compression == "" || !deprecatedStaging(o) || o.RecoveryStagingPath != "" {
+	if b.Compression == "" || b.IsIncremental() || !deprecatedStaging(o) || o.RecoveryStagingPath != "" {
 		return nil
 	}
 	return refuse(fmt.Sprintf("Cannot restore backup '%s' of server '%s': it is compressed, and of the deprecated options only "+

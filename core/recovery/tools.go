@@ -77,6 +77,9 @@ func (r *Restorer) checkTools(ctx context.Context, o *Options, p *Plan) error {
 	if err := r.checkDecoder(ctx, p); err != nil {
 		return err
 	}
+	if err := r.checkCombiner(ctx, p); err != nil {
+		return err
+	}
 	needs := p.needs(o)
 	for _, there := range []bool{false, true} {
 		if there && (!o.remote() || p.Found == nil) {
@@ -109,6 +112,12 @@ func (r *Restorer) checkTools(ctx context.Context, o *Options, p *Plan) error {
 
 // checkDecoder finds out whether the archives of a tar backup that are unpacked on this host can be decoded.
 func (r *Restorer) checkDecoder(ctx context.Context, p *Plan) error {
+	for _, member := range p.chain {
+		if err := r.checkDecoder(ctx, member); err != nil {
+			return err
+		}
+		p.adopt(member)
+	}
 	if p.Way == CopyFiles || p.Way == UnpackThere || p.format.codec == "" {
 		return nil
 	}

@@ -42,7 +42,7 @@ func (r *restore) unpackBase(ctx context.Context) error {
 // emptyResumed removes what an interrupted restore has unpacked: nobody knows which of it is whole, and what is unpacked
 // does not replace what should not be there.
 func (r *restore) emptyResumed(ctx context.Context) error {
-	if !r.plan.Resumed || r.plan.Way == UnpackStaged {
+	if !r.plan.Resumed || r.plan.Way == UnpackStaged || r.plan.Way == CombineStaged {
 		return nil
 	}
 	empty, remove, err := r.tempDir()

@@ -35,13 +35,19 @@ type archiving func(*backuphost.Host, testing.TB, string) string
 // newWorld starts the server "main".
 func newWorld(t *testing.T, version string, archive archiving) *world {
 	t.Helper()
+	return newWorldOf(t, version, archive, lab.ClusterOptions{})
+}
+
+// newWorldOf starts one of a version, or with settings, of its own.
+func newWorldOf(t *testing.T, version string, archive archiving, o lab.ClusterOptions) *world {
+	t.Helper()
 	host := backuphost.New(t)
 	w := &world{host: host, python: newPython(t, host, version), sshd: lab.StartSSHD(t), ours: host.Must}
 	w.theirs = w.python.must
 	host.MakeDir(t, host.Locks) // Python Barman does not make it
-	w.primary = lab.StartCluster(t, lab.ClusterOptions{
-		ArchiveCommand: archive(host, t, "main"), DataChecksums: true, WALSegmentSizeMB: 4,
-	})
+	o.ArchiveCommand, o.DataChecksums, o.WALSegmentSizeMB = archive(host, t, "main"), true, 4
+	w.primary = lab.StartCluster(t, o)
+	host.Global = fmt.Sprintf("  path_prefix = [%q]\n", w.primary.Bin)
 	w.createBook(t)
 	return w
 }

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/test/lab"
 )
 
 // streamed is the method postgres.
@@ -44,6 +46,48 @@ func postgresRows() []row {
 			name: "postgres, plain, compressed on the server", cannot: since(15, "came with 15"), taken: archives("", "plain"),
 			options: compressed("gzip", map[string]any{"backup_compression_location": "server", "backup_compression_format": "plain"}),
 		},
+		{
+			name: "--incremental, on an incremental backup", cannot: since(17, "came with 17"), options: streamed,
+			by: takeChain, taken: isIncremental,
+		},
+		{
+			name: "--incremental, tar, recovered through ssh", cannot: since(17, "came with 17"), options: compressed("zstd", nil),
+			by: takeChain, taken: isIncremental,
+			recover: func(s *scene) []string {
+				return []string{"--remote-ssh-command", s.ssh(), "--staging-path", lab.ScratchDir(s.whole)}
+			},
+		},
+	}
+}
+
+// takeChain takes a full backup, an incremental one of it, and one of that.
+func takeChain(t *testing.T, tr *trial) {
+	tr.host.Must(t, "backup", "--wait", "main")
+	for range 2 {
+		if err := tr.ledger.WaitCommits(t.Context(), 5); err != nil {
+			t.Fatal(err)
+		}
+		tr.output = tr.host.Must(t, "backup", "--wait", "--incremental", "latest", "main")
+	}
+}
+
+// isIncremental wants the last backup of a chain of three, with less in it than the first.
+func isIncremental(t *testing.T, tr *trial) {
+	list, err := tr.host.Catalog("main").List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, complete := list.Chain(tr.info)
+	if len(chain) != 3 || !complete {
+		t.Fatalf("the chain of backup %s has %d backups (complete: %v), want 3", tr.info.ID, len(chain), complete)
+	}
+	for i, b := range chain[1:] {
+		if parent := chain[i]; !slices.Contains(parent.ChildrenIDs, b.ID) {
+			t.Errorf("backup %s does not name %s among its children %v", parent.ID, b.ID, parent.ChildrenIDs)
+		}
+	}
+	if tr.info.Size.N >= chain[0].Size.N {
+		t.Errorf("the incremental backup has %d bytes, the full one %d", tr.info.Size.N, chain[0].Size.N)
 	}
 }
 

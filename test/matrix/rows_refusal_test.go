@@ -13,7 +13,7 @@ func refusalRows() []row {
 	return []row{
 		{name: "invalid options for a method are refused", alone: refusals},
 		{name: "compression that came with 15 is refused", cannot: until(14, "it can do it"), alone: newCompressionRefused},
-		{name: "--incremental is refused", alone: incrementalRefused},
+		{name: "--incremental is refused where it cannot work", alone: incrementalRefused},
 		{name: "a disk that is too small: refused", alone: tooSmall},
 	}
 }
@@ -40,11 +40,32 @@ func newCompressionRefused(t *testing.T, s *scene) {
 	s.refused(t, tried)
 }
 
-// incrementalRefused asks for an incremental backup of blocks.
+// incrementalRefused asks for an incremental backup of blocks: of an old server, by a method that has none, of one that keeps no
+// summaries of its WAL, and on a backup that was taken before it did.
 func incrementalRefused(t *testing.T, s *scene) {
+	refused := func(words ...string) {
+		t.Helper()
+		s.host.Refused(t, 1, append([]string{"failed to start backup: "}, words...), "backup", "--incremental", "latest", "main")
+	}
+	summarize := func(on string) {
+		t.Helper()
+		if err := s.primary.Set(t.Context(), map[string]string{"summarize_wal": on}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer s.configure(t, nil)
 	s.configure(t, []row{{options: streamed}})
-	s.host.Refused(t, 1, []string{"failed to start backup", "incremental"}, "backup", "--incremental", "latest", "main")
+	if s.major < 17 {
+		refused("Postgres version 17 or greater is required")
+		return
+	}
+	summarize("off")
+	refused("'summarize_wal' option has to be enabled")
+	s.host.Must(t, "backup", "main")
+	summarize("on")
+	refused("is not eligible as a parent", "WAL summaries were not enabled when that backup was taken")
 	s.configure(t, nil)
+	refused("available only for 'backup_method = postgres'")
 }
 
 // tooSmall lets the cluster grow beyond every disk, by a file without content.

@@ -49,14 +49,17 @@ func newScene(t *testing.T, major int) *scene {
 		"host all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n"
 	s.host.WriteFile(t, s.hba(), hba, 0o644)
 	s.host.WriteFile(t, s.ident(), "# no map\n", 0o644)
+	settings := map[string]string{
+		"hba_file": "'" + s.hba() + "'", "ident_file": "'" + s.ident() + "'", "log_checkpoints": "on",
+		// A checkpoint that is spread over time is over soon all the same.
+		"checkpoint_timeout": "30s", "checkpoint_completion_target": "0.05",
+	}
+	if major >= 17 {
+		settings["summarize_wal"] = "on"
+	}
 	s.primary = lab.StartCluster(t, lab.ClusterOptions{
 		Version: major, Dir: filepath.Join(dir, "primary"), ArchiveCommand: s.host.ArchiveCommand(t, "main"),
-		DataChecksums: true, WALSegmentSizeMB: 4,
-		Settings: map[string]string{
-			"hba_file": "'" + s.hba() + "'", "ident_file": "'" + s.ident() + "'", "log_checkpoints": "on",
-			// A checkpoint that is spread over time is over soon all the same.
-			"checkpoint_timeout": "30s", "checkpoint_completion_target": "0.05",
-		},
+		DataChecksums: true, WALSegmentSizeMB: 4, Settings: settings,
 	})
 	for _, name := range []string{"pg_hba.conf", "pg_ident.conf"} {
 		if err := os.Remove(filepath.Join(s.primary.Data, name)); err != nil {
