@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/shlex"
@@ -54,6 +55,9 @@ what would be done is printed, and the exit code is 1 when the restore could not
 			if !oneOf(f.TargetAction, "", "pause", "shutdown", "promote") {
 				return usageError{fmt.Errorf("'%s' is not a valid recovery target action", f.TargetAction)}
 			}
+			if err := checkNotEmpty(cmd.Flags()); err != nil {
+				return err
+			}
 			s, err := a.oneServer(args[0], onlyEnabled)
 			if s == nil {
 				return err
@@ -100,6 +104,19 @@ func (f *recoverFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.RecoveryStagingPath, "recovery-staging-path", "", "deprecated, use --staging-path `PATH`")
 	fl.StringVar(&f.LocalStagingPath, "local-staging-path", "", "deprecated, use --staging-path `PATH`")
 	addCopyFlags(fl, &f.retryTimes, &f.retrySleep, &f.noRetry, &f.jobs, &f.size, &f.period, &f.bwlimit)
+}
+
+// neverEmpty are options that decide where to and up to what is restored. An empty value is a script's variable that was not set, and
+// not the wish to restore here, and everything.
+var neverEmpty = []string{"target-time", "target-xid", "target-lsn", "target-name", "target-tli", "remote-ssh-command"}
+
+func checkNotEmpty(fl *pflag.FlagSet) error {
+	for _, name := range neverEmpty {
+		if flag := fl.Lookup(name); flag.Changed && strings.TrimSpace(flag.Value.String()) == "" {
+			return usageError{fmt.Errorf("the value of --%s is empty", name)}
+		}
+	}
+	return nil
 }
 
 // options lays the command line over the server's configuration.

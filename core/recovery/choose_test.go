@@ -183,10 +183,33 @@ func TestTablespacesMustNotMeet(t *testing.T) {
 		{"/srv/pg", "/srv/cold", "over the destination directory"},
 		{"/srv", "/var/cold", "over the destination directory"},
 		{"/srv/pg/hot", "/srv/cold", ""},
+		{"/srv/pg/base", "/srv/cold", "over a directory of the cluster itself"},
+		{"/srv/pg/base/hot", "/srv/cold", ""},
 	} {
 		p := &Plan{Destination: "/srv/pg", Tablespaces: []Tablespace{{Name: "hot", Location: tc.hot}, {Name: "cold", Location: tc.cold}}}
 		p.checkLayout()
 		checkTexts(t, tc.hot+" "+tc.cold, p.Problems, tc.want)
+	}
+}
+
+// TestStagingWALIsRemovedAlone is about the rm -fr of recovery_end_command.
+func TestStagingWALIsRemovedAlone(t *testing.T) {
+	for _, tc := range []struct{ wal, hot, want string }{
+		{"/srv/pg/barman_wal", "/srv/hot", ""},
+		{"/srv/wal", "/srv/hot", ""},
+		{"/srv/pg/pg_wal/staging", "/srv/hot", ""},
+		{"/srv/pg", "/mnt/hot", "would be removed at the end of recovery"},
+		{"/srv", "/mnt/hot", "would be removed at the end of recovery"},
+		{"/srv/pg/pg_wal", "/srv/hot", "would be removed at the end of recovery"},
+		{"/mnt", "/mnt/hot", "into one another"},
+		{"/mnt/hot/wal", "/mnt/hot", "into one another"},
+	} {
+		p := &Plan{
+			Destination: "/srv/pg", WALDirectory: tc.wal, Target: Target{Kind: ToImmediate},
+			Tablespaces: []Tablespace{{Name: "hot", Location: tc.hot}},
+		}
+		p.checkLayout()
+		checkTexts(t, tc.wal+" "+tc.hot, p.Problems, tc.want)
 	}
 }
 

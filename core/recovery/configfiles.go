@@ -47,6 +47,7 @@ func (r *restore) secureSettings(ctx context.Context, res *Result, lines []strin
 			return err
 		case missing:
 			content.Mode = 0o600
+			changes = append(changes, transfer.FileChange{Action: transfer.Mkdir, Path: filepath.Dir(path), Mode: 0o700})
 		}
 		m := mangle(file, string(content.Content))
 		res.Changes = append(res.Changes, m.changes...)

@@ -246,22 +246,6 @@ func notEmpty(i int, dir string, p *Plan) string {
 		"the destination must be empty. Please choose a different location or manually empty the folder.", what, dir)
 }
 
-// checkLayout refuses directories that would end up in one another.
-func (p *Plan) checkLayout() {
-	for i, t := range p.Tablespaces {
-		if inside(p.Destination, t.Location) {
-			p.refuse(fmt.Sprintf("Tablespace '%s' would be restored over the destination directory: %s", t.Name, t.Location),
-				"Relocate it with --tablespace.")
-		}
-		for _, other := range p.Tablespaces[:i] {
-			if inside(t.Location, other.Location) || inside(other.Location, t.Location) {
-				p.refuse(fmt.Sprintf("Tablespaces '%s' and '%s' would be restored into one another: %s and %s",
-					other.Name, t.Name, other.Location, t.Location), "Relocate one of them with --tablespace.")
-			}
-		}
-	}
-}
-
 // checkSpace compares what is needed with what is free, for each file system.
 func (p *Plan) checkSpace() {
 	need := map[string]int64{}

@@ -133,6 +133,12 @@ func TestIncludedFilesAreSecuredToo(t *testing.T) {
 	if !strings.Contains(settingKeys(result.Warnings), "include_dir include include_if_exists include") {
 		t.Errorf("warnings %v", result.Warnings)
 	}
+	// A file of the user's choice, in a directory that does not exist yet.
+	run.options.ConfFilename = "new dir/recovery.conf"
+	if err := run.secureSettings(t.Context(), &result, []string{"recovery_target = 'immediate'"}); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, filepath.Join(dest, run.options.ConfFilename))
 }
 
 func settingKeys(settings []Setting) string {
