@@ -47,6 +47,10 @@ Exit code 1: PostgreSQL cannot switch, or the closed segment has not arrived in 
 
 // switchWAL makes the server, or its primary, close the current segment. closed is empty when nothing was.
 func (s *server) switchWAL(ctx context.Context, force bool) (closed string, err error) {
+	if s.Passive() {
+		// Without conninfo the connection would be to whichever PostgreSQL listens on this host.
+		return "", fmt.Errorf("Unable to perform pg_switch_wal for server '%s', which is passive: run the command on its primary node", s.Name)
+	}
 	text := s.ConnInfo
 	if s.PrimaryConnInfo != "" {
 		text = s.PrimaryConnInfo

@@ -68,22 +68,36 @@ func TestRouteFollowsTheTimelineThatPostgresWillFollow(t *testing.T) {
 		histories       map[wal.TimelineID]string
 		want            wal.TimelineID
 		setting, refuse string
+		warning         string
 	}{
 		{name: "one timeline", backup: testBackup(1, 150004), want: 1},
-		{name: "newest by default", backup: testBackup(1, 150004), histories: map[wal.TimelineID]string{2: afterBackup}, want: 2, setting: "2"},
+		{
+			name: "newest by default", backup: testBackup(1, 150004), histories: map[wal.TimelineID]string{2: afterBackup}, want: 2, setting: "2",
+			warning: "Recovery follows timeline 2",
+		},
 		{
 			name: "a standby follows by itself", backup: testBackup(1, 150004), standby: true,
-			histories: map[wal.TimelineID]string{2: afterBackup}, want: 2,
+			histories: map[wal.TimelineID]string{2: afterBackup}, want: 2, warning: "Recovery follows timeline 2",
 		},
 		{
 			name: "a standby is led around a timeline that is not its own", backup: testBackup(1, 150004), standby: true,
 			histories: map[wal.TimelineID]string{2: duringBackup}, want: 1, setting: "current",
 		},
-		{name: "before 12 the backup's", backup: testBackup(1, 110004), histories: map[wal.TimelineID]string{2: afterBackup}, want: 1},
-		{name: "no settings, no other timeline", backup: testBackup(1, 150004), plain: true, histories: map[wal.TimelineID]string{2: afterBackup}, want: 1},
+		{
+			name: "before 12 the backup's", backup: testBackup(1, 110004), histories: map[wal.TimelineID]string{2: afterBackup}, want: 1,
+			warning: "Recovery stays on timeline 1",
+		},
+		{
+			name: "no settings, no other timeline", backup: testBackup(1, 150004), plain: true,
+			histories: map[wal.TimelineID]string{2: afterBackup}, want: 1, warning: "does not have the changes of timeline 2",
+		},
+		{
+			name: "no settings, no descendant", backup: testBackup(1, 150004), plain: true,
+			histories: map[wal.TimelineID]string{2: duringBackup}, want: 1,
+		},
 		{
 			name: "newest is not a descendant", backup: testBackup(1, 150004),
-			histories: map[wal.TimelineID]string{2: afterBackup, 3: duringBackup}, want: 2, setting: "2",
+			histories: map[wal.TimelineID]string{2: afterBackup, 3: duringBackup}, want: 2, setting: "2", warning: "Recovery follows timeline 2",
 		},
 		{
 			name: "damaged history of another timeline", backup: testBackup(1, 150004),
@@ -120,6 +134,9 @@ func TestRouteFollowsTheTimelineThatPostgresWillFollow(t *testing.T) {
 			}
 			if problem != nil {
 				t.Fatal(problem)
+			}
+			if !strings.Contains(r.warning, tc.warning) || (r.warning == "") != (tc.warning == "") {
+				t.Errorf("warning %q, want one with %q", r.warning, tc.warning)
 			}
 			if r.timeline != tc.want || r.setting != tc.setting {
 				t.Errorf("timeline %d, setting %q; want %d, %q", r.timeline, r.setting, tc.want, tc.setting)

@@ -46,15 +46,20 @@ func chooseRoute(t Target, b *catalog.BackupInfo, standby, archiveRecovery bool,
 }
 
 func chooseDefaultRoute(b *catalog.BackupInfo, standby, archiveRecovery bool, a *Archived) (route, *Problem) {
-	newest := a.newest(b.Timeline)
-	if b.Version < versionSignals || !archiveRecovery || newest == b.Timeline {
-		return a.routeTo(b.Timeline, "", b)
-	}
-	best := b.Timeline
+	newest, best := a.newest(b.Timeline), b.Timeline
 	for tli, h := range a.Histories {
 		if tli > best && descends(h, b) {
 			best = tli
 		}
+	}
+	if b.Version < versionSignals || !archiveRecovery || newest == b.Timeline {
+		r, problem := a.routeTo(b.Timeline, "", b)
+		if best != b.Timeline {
+			// After a failover this is not the data that people worked with.
+			r.warning = fmt.Sprintf("Recovery stays on timeline %d, that of the backup, and does not have the changes of timeline %d, which "+
+				"descends from it. Use --target-tli latest to follow the newest one.", b.Timeline, best)
+		}
+		return r, problem
 	}
 	setting := strconv.Itoa(int(best))
 	switch {
