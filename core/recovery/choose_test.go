@@ -192,6 +192,24 @@ func TestTablespacesMustNotMeet(t *testing.T) {
 	}
 }
 
+func TestNothingIsRestoredIntoTheCatalog(t *testing.T) {
+	layout := catalog.DefaultLayout("/var/lib/barman", "main")
+	layout.Base = "/backups/main"
+	for _, tc := range []struct{ destination, hot, wal, want string }{
+		{"/srv/pg", "/srv/hot", "/srv/wal", ""},
+		{"/var/lib/barman/mainly", "/srv/hot", "/srv/wal", ""},
+		{"/var/lib/barman/main/x", "/srv/hot", "/srv/wal", "'/var/lib/barman/main/x' lies in the catalog of server main"},
+		{"/srv/pg", "/backups/main/hot", "/srv/wal", "'/backups/main/hot' lies in the catalog"},
+		{"/srv/pg", "/srv/hot", "/var/lib/barman/main/wals", "'/var/lib/barman/main/wals' lies in the catalog"},
+	} {
+		p := &Plan{
+			Server: "main", Destination: tc.destination, WALDirectory: tc.wal, Tablespaces: []Tablespace{{Name: "hot", Location: tc.hot}},
+		}
+		p.checkOutside(layout)
+		checkTexts(t, tc.destination+" "+tc.hot+" "+tc.wal, p.Problems, tc.want)
+	}
+}
+
 // TestStagingWALIsRemovedAlone is about the rm -fr of recovery_end_command.
 func TestStagingWALIsRemovedAlone(t *testing.T) {
 	for _, tc := range []struct{ wal, hot, want string }{

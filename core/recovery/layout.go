@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+
+	"github.com/barman-go/barman/core/catalog"
 )
 
 // clusterDirectories are those that initdb makes in a data directory, and pg_xlog of PostgreSQL before 10. A tablespace or a staging
@@ -49,6 +51,15 @@ func (p *Plan) checkStagingWAL() {
 		if inside(t.Location, p.WALDirectory) || inside(p.WALDirectory, t.Location) {
 			p.refuse(fmt.Sprintf("The staging WAL directory '%s' and tablespace '%s' would be restored into one another: %s",
 				p.WALDirectory, t.Name, t.Location), advice)
+		}
+	}
+}
+
+// checkOutside refuses to restore into the catalog: what retention removes, and what is archived, must not meet a running server.
+func (p *Plan) checkOutside(layout catalog.Layout) {
+	for _, dir := range p.directories() {
+		if inside(dir, layout.Backup) || inside(dir, layout.Base) || inside(dir, layout.WALs) {
+			p.refuse(fmt.Sprintf("The destination '%s' lies in the catalog of server %s", dir, p.Server), "Choose a different location.")
 		}
 	}
 }

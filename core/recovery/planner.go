@@ -266,8 +266,8 @@ func (r *Restorer) planDestination(ctx context.Context, o *Options, copier Copie
 		return err
 	}
 	p.Found = found
-	if !o.remote() && inside(p.Destination, r.Catalog.Layout.Backup) {
-		p.refuse(fmt.Sprintf("The destination '%s' lies in the catalog of server %s", p.Destination, r.Server), "Choose a different location.")
+	if !o.remote() {
+		p.checkOutside(r.Catalog.Layout)
 	}
 	p.checkDestinationFound(found)
 	if p.staged() {
