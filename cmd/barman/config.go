@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"text/tabwriter"
@@ -98,24 +99,10 @@ func (a *app) validatePlugins(cmd *cobra.Command) config.Diagnostics {
 	for _, c := range a.cfg.Servers {
 		s := a.server(c)
 		for _, block := range a.cfg.PluginsOf(c) {
-			use := s.use(block.Type, block.Name, nil)
-			options, err := a.plugins().Schema(cmd.Context(), block.Type, block.Name, use)
-			if err != nil {
-				found = append(found, config.Diagnostic{
-					Severity: config.Error, Summary: fmt.Sprintf("plugin %s %s cannot be used", block.Type, block.Name), Detail: err.Error(),
-					Range: block.Range, Server: c.Name,
-				})
-				continue
-			}
-			_, problems := config.DecodePlugin(block, options)
-			found = append(found, problems...)
-			if problems.HasErrors() {
-				continue
-			}
-			list, err := a.plugins().Validate(cmd.Context(), block.Type, block.Name, use)
-			if err == nil {
-				found = append(found, config.PluginDiagnostics(block, options, list)...)
-			}
+			found = append(found, s.validateBlock(cmd.Context(), block, s.use(block.Type, block.Name, nil))...)
+		}
+		for _, b := range s.Hooks {
+			found = append(found, s.validateBlock(cmd.Context(), b.Config, s.hookUse(b))...)
 		}
 		for _, wanted := range [][2]string{{"transfer", c.BackupMethod}, {"compress", c.Compression}} {
 			if wanted[1] == "" || wanted[1] == "none" {
@@ -129,6 +116,25 @@ func (a *app) validatePlugins(cmd *cobra.Command) config.Diagnostics {
 				})
 			}
 		}
+	}
+	return found
+}
+
+// validateBlock checks the options of one plugin, which has to be there for that.
+func (s *server) validateBlock(ctx context.Context, block *config.PluginBlock, use pluginhost.Use) config.Diagnostics {
+	options, err := s.plugins().Schema(ctx, block.Type, block.Name, use)
+	if err != nil {
+		return config.Diagnostics{{
+			Severity: config.Error, Summary: fmt.Sprintf("plugin %s %s cannot be used", block.Type, block.Name), Detail: err.Error(),
+			Range: block.Range, Server: s.Name,
+		}}
+	}
+	_, found := config.DecodePlugin(block, options)
+	if found.HasErrors() {
+		return found
+	}
+	if list, err := s.plugins().Validate(ctx, block.Type, block.Name, use); err == nil {
+		found = append(found, config.PluginDiagnostics(block, options, list)...)
 	}
 	return found
 }

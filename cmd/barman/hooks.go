@@ -6,7 +6,9 @@ import (
 
 	"github.com/barman-go/barman/core/archive"
 	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/config"
 	"github.com/barman-go/barman/core/hook"
+	"github.com/barman-go/barman/core/pluginhost"
 	"github.com/barman-go/barman/core/wal"
 	sdkhook "github.com/barman-go/barman/sdk/hook"
 	"github.com/barman-go/barman/sdk/schema"
@@ -32,10 +34,7 @@ func (s *server) hooks() (hookSet, error) {
 			}
 		})
 	for _, b := range s.Hooks {
-		name := b.Config.Name
-		use := s.use("hook", name, nil)
-		use.Path, use.SHA256 = b.Config.Path, b.Config.SHA256
-		use.Decode = decodeBlock(b.Config, nil)
+		name, use := b.Config.Name, s.hookUse(b)
 		all = append(all, hook.Hook{
 			Event: b.Event, Phase: b.Phase, Retry: b.Retry, Timeout: b.Timeout, Title: name,
 			Open: func(ctx context.Context) (hook.Runner, error) { return s.plugins().Hook(ctx, name, use) },
@@ -48,6 +47,14 @@ func (s *server) hooks() (hookSet, error) {
 	return hookSet{hook.NewSet(hook.Options{
 		Directory: directory, Version: compatible, Server: s.Name, Configuration: s.cfg.Path, Environ: os.Environ(), Log: s.log.Named("hook"),
 	}, all), s}, nil
+}
+
+// hookUse says how the plugin of a hook block is used.
+func (s *server) hookUse(b config.HookBlock) pluginhost.Use {
+	use := s.use("hook", b.Config.Name, nil)
+	use.Path, use.SHA256 = b.Config.Path, b.Config.SHA256
+	use.Decode = decodeBlock(b.Config, nil)
+	return use
 }
 
 // describe says what hooks learn about a backup.
