@@ -48,11 +48,11 @@ func postgresRows() []row {
 		},
 		{
 			name: "--incremental, on an incremental backup", cannot: since(17, "came with 17"), options: streamed,
-			by: takeChain, taken: isIncremental,
+			by: takeChain(2), taken: lastOfChain(2),
 		},
 		{
 			name: "--incremental, tar, recovered through ssh", cannot: since(17, "came with 17"), options: compressed("zstd", nil),
-			by: takeChain, taken: isIncremental,
+			by: takeChain(1), taken: lastOfChain(1),
 			recover: func(s *scene) []string {
 				return []string{"--remote-ssh-command", s.ssh(), "--staging-path", lab.ScratchDir(s.whole)}
 			},
@@ -60,34 +60,38 @@ func postgresRows() []row {
 	}
 }
 
-// takeChain takes a full backup, an incremental one of it, and one of that.
-func takeChain(t *testing.T, tr *trial) {
-	tr.host.Must(t, "backup", "--wait", "main")
-	for range 2 {
-		if err := tr.ledger.WaitCommits(t.Context(), 5); err != nil {
-			t.Fatal(err)
+// takeChain takes a full backup and incremental ones, each of the one before.
+func takeChain(incremental int) func(*testing.T, *trial) {
+	return func(t *testing.T, tr *trial) {
+		tr.host.Must(t, "backup", "--wait", "main")
+		for range incremental {
+			if err := tr.ledger.WaitCommits(t.Context(), 5); err != nil {
+				t.Fatal(err)
+			}
+			tr.output = tr.host.Must(t, "backup", "--wait", "--incremental", "latest", "main")
 		}
-		tr.output = tr.host.Must(t, "backup", "--wait", "--incremental", "latest", "main")
 	}
 }
 
-// isIncremental wants the last backup of a chain of three, with less in it than the first.
-func isIncremental(t *testing.T, tr *trial) {
-	list, err := tr.host.Catalog("main").List()
-	if err != nil {
-		t.Fatal(err)
-	}
-	chain, complete := list.Chain(tr.info)
-	if len(chain) != 3 || !complete {
-		t.Fatalf("the chain of backup %s has %d backups (complete: %v), want 3", tr.info.ID, len(chain), complete)
-	}
-	for i, b := range chain[1:] {
-		if parent := chain[i]; !slices.Contains(parent.ChildrenIDs, b.ID) {
-			t.Errorf("backup %s does not name %s among its children %v", parent.ID, b.ID, parent.ChildrenIDs)
+// lastOfChain wants the last backup of a chain, with less in it than the full one.
+func lastOfChain(incremental int) func(*testing.T, *trial) {
+	return func(t *testing.T, tr *trial) {
+		list, err := tr.host.Catalog("main").List()
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if tr.info.Size.N >= chain[0].Size.N {
-		t.Errorf("the incremental backup has %d bytes, the full one %d", tr.info.Size.N, chain[0].Size.N)
+		chain, complete := list.Chain(tr.info)
+		if len(chain) != incremental+1 || !complete {
+			t.Fatalf("the chain of backup %s has %d backups (complete: %v), want %d", tr.info.ID, len(chain), complete, incremental+1)
+		}
+		for i, b := range chain[1:] {
+			if parent := chain[i]; !slices.Contains(parent.ChildrenIDs, b.ID) {
+				t.Errorf("backup %s does not name %s among its children %v", parent.ID, b.ID, parent.ChildrenIDs)
+			}
+		}
+		if tr.info.Size.N >= chain[0].Size.N {
+			t.Errorf("the incremental backup has %d bytes, the full one %d", tr.info.Size.N, chain[0].Size.N)
+		}
 	}
 }
 
