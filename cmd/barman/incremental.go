@@ -23,11 +23,7 @@ func (s *server) incrementalParent(ctx context.Context, text string) (*catalog.B
 }
 
 func (s *server) findParent(ctx context.Context, text string) (*catalog.BackupInfo, error) {
-	info, err := s.conninfo(s.ConnInfo)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := postgres.Connect(ctx, info, "barman")
+	conn, err := s.connect(ctx, s.ConnInfo)
 	if err != nil {
 		return nil, err
 	}

@@ -212,11 +212,7 @@ func (s *server) walFacts(ctx context.Context) (*postgres.Facts, error) {
 		ctx, cancel = context.WithTimeout(ctx, s.CheckTimeout)
 		defer cancel()
 	}
-	info, err := s.conninfo(s.walConnInfo())
-	if err != nil {
-		return nil, err
-	}
-	conn, err := postgres.Connect(ctx, info, "barman")
+	conn, err := s.connect(ctx, s.walConnInfo())
 	if err != nil {
 		return nil, err
 	}

@@ -63,11 +63,7 @@ func (s *server) replicationStatus(ctx context.Context, target, source string) (
 	if source == "wal-host" {
 		text = s.walConnInfo()
 	}
-	info, err := s.conninfo(text)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := postgres.Connect(ctx, info, "barman")
+	conn, err := s.connect(ctx, text)
 	if err != nil {
 		return nil, err
 	}

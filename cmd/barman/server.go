@@ -238,6 +238,15 @@ func (s *server) conninfo(text string) (postgres.Conninfo, error) {
 	return info, nil
 }
 
+// connect opens a session by one of the server's connection strings; the caller closes it.
+func (s *server) connect(ctx context.Context, text string) (*postgres.Conn, error) {
+	info, err := s.conninfo(text)
+	if err != nil {
+		return nil, err
+	}
+	return postgres.Connect(ctx, info, "barman")
+}
+
 // sshCommand is ssh_command as program and arguments.
 func (s *server) sshCommand() ([]string, error) {
 	words, err := shlex.Split(s.SSHCommand)

@@ -106,11 +106,7 @@ func (s *server) facts(ctx context.Context) (*postgres.Facts, error) {
 		ctx, cancel = context.WithTimeout(ctx, s.CheckTimeout)
 		defer cancel()
 	}
-	info, err := s.conninfo(s.ConnInfo)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := postgres.Connect(ctx, info, "barman")
+	conn, err := s.connect(ctx, s.ConnInfo)
 	if err != nil {
 		return nil, err
 	}

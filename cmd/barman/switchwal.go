@@ -55,11 +55,7 @@ func (s *server) switchWAL(ctx context.Context, force bool) (closed string, err 
 	if s.PrimaryConnInfo != "" {
 		text = s.PrimaryConnInfo
 	}
-	info, err := s.conninfo(text)
-	if err != nil {
-		return "", err
-	}
-	conn, err := postgres.Connect(ctx, info, "barman")
+	conn, err := s.connect(ctx, text)
 	if err != nil {
 		return "", fmt.Errorf("Unable to perform pg_switch_wal for server '%s'. %w", s.Name, err)
 	}
