@@ -38,6 +38,13 @@ func (r *Restorer) plan(ctx context.Context, o *Options, copier Copier, held *le
 	if err != nil {
 		return nil, err
 	}
+	// Programs take their time to start; meanwhile there is enough to look at.
+	asking, stop := context.WithCancel(ctx)
+	here := r.askHere(asking, o, p)
+	defer func() {
+		stop()
+		_, _ = here() // nothing of it is left when the plan is made, or not
+	}()
 	if err := p.checkBases(ctx, r.Catalog.Layout); err != nil {
 		return nil, err
 	}
@@ -47,7 +54,7 @@ func (r *Restorer) plan(ctx context.Context, o *Options, copier Copier, held *le
 	if err := r.planDestination(ctx, o, copier, p); err != nil {
 		return nil, err
 	}
-	if err := r.checkTools(ctx, o, p); err != nil {
+	if err := r.checkTools(ctx, o, p, here); err != nil {
 		return nil, err
 	}
 	return p, p.Err()

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/barman-go/barman/core/pattern"
 	"github.com/barman-go/barman/sdk/toolexec"
@@ -72,29 +73,40 @@ func (p *Plan) needs(o *Options) []need {
 	return list
 }
 
-// checkTools finds out whether both hosts have the programs that the restore uses, and what else a shell can tell about them.
-func (r *Restorer) checkTools(ctx context.Context, o *Options, p *Plan) error {
+// askHere begins to ask this host about what the restore needs of it, and returns what waits for the answer.
+func (r *Restorer) askHere(ctx context.Context, o *Options, p *Plan) func() (*hostFacts, error) {
+	needs, port := p.needsOn(o, false), 0
+	if !o.remote() {
+		port = p.Port
+	}
+	ask := sync.OnceValues(func() (*hostFacts, error) { return r.askFacts(ctx, nil, needs, port) })
+	go ask() //nolint:errcheck // the error is for who waits
+	return ask
+}
+
+// needsOn lists the programs on one of the hosts.
+func (p *Plan) needsOn(o *Options, there bool) []need {
+	return slices.DeleteFunc(p.needs(o), func(n need) bool { return n.there != there })
+}
+
+// checkTools finds out whether both hosts have the programs that the restore uses, and what else a shell can tell about them. here
+// is the answer of this one.
+func (r *Restorer) checkTools(ctx context.Context, o *Options, p *Plan, here func() (*hostFacts, error)) error {
 	if err := r.checkDecoder(ctx, p); err != nil {
 		return err
 	}
 	if err := r.checkCombiner(ctx, p); err != nil {
 		return err
 	}
-	needs := p.needs(o)
 	for _, there := range []bool{false, true} {
 		if there && (!o.remote() || p.Found == nil) {
 			break
 		}
-		wanted := slices.DeleteFunc(slices.Clone(needs), func(n need) bool { return n.there != there })
-		var remote []string
-		port := 0
-		if destination := there == o.remote(); destination {
-			port = p.Port
-		}
+		wanted, answer := p.needsOn(o, there), here
 		if there {
-			remote = o.Remote
+			answer = func() (*hostFacts, error) { return r.askFacts(ctx, o.Remote, wanted, p.Port) }
 		}
-		facts, err := r.askFacts(ctx, remote, wanted, port)
+		facts, err := answer()
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

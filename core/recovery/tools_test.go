@@ -92,7 +92,7 @@ func TestHostTellsWhoIsThereAndWhatIsInUse(t *testing.T) {
 	port := listener.Addr().(*net.TCPAddr).Port
 	p := &Plan{Backup: testBackup(1, 150004), Found: &Found{}, Destination: "/srv/pg", Port: port}
 	r, o := new(Restorer), new(Options)
-	if err := r.checkTools(t.Context(), o, p); err != nil {
+	if err := r.checkTools(t.Context(), o, p, r.askHere(t.Context(), o, p)); err != nil {
 		t.Fatal(err)
 	}
 	if len(p.Problems) > 0 || p.Owner == "" || !p.PortInUse {
@@ -104,7 +104,7 @@ func TestHostTellsWhoIsThereAndWhatIsInUse(t *testing.T) {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.checkTools(t.Context(), o, p); err != nil || p.PortInUse {
+	if err := r.checkTools(t.Context(), o, p, r.askHere(t.Context(), o, p)); err != nil || p.PortInUse {
 		t.Errorf("port in use after the listener has gone (%v)", err)
 	}
 }

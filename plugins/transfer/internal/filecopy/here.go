@@ -59,6 +59,27 @@ func (s *session) copyHere(ctx context.Context, j *job, p *part) (runStats, erro
 	}
 }
 
+// copyFileHere copies an item that is a file. Like rsync it takes a destination that is a directory for the place of the file.
+func (s *session) copyFileHere(ctx context.Context, item *itemState, p *part) (runStats, error) {
+	from, to := filepath.Clean(item.Source), filepath.Clean(item.Destination)
+	if info, err := os.Stat(to); err == nil && info.IsDir() {
+		to = filepath.Join(to, filepath.Base(from))
+	}
+	l := &localCopy{force: item.DeleteExtra, compare: true, progress: p}
+	err := l.copy(ctx, from, to)
+	if errors.Is(err, errVanished) {
+		err = errors.Join(errNoRoot, err)
+	}
+	if ctx.Err() != nil {
+		return l.stats, context.Cause(ctx)
+	}
+	if err != nil {
+		return l.stats, failedHere(item, err)
+	}
+	l.stats.bytes = l.seen
+	return l.stats, nil
+}
+
 // failedHere is the diagnostic of a file that could not be copied. Trying again does not help: only this host takes part.
 func failedHere(item *itemState, err error) error {
 	d := diag.Diagnostic{
@@ -90,18 +111,30 @@ type localCopy struct {
 	source, target []byte
 }
 
-// file copies one file, with its mode and time. One that has vanished is no error, as long as the source itself is there.
-func (l *localCopy) file(ctx context.Context, name string) (err error) {
+// file copies one file of the tree. One that has vanished is no error, as long as the source itself is there.
+func (l *localCopy) file(ctx context.Context, name string) error {
 	if !filepath.IsLocal(name) {
 		return fmt.Errorf("%q leads out of %s", name, l.from)
 	}
-	// A pipe may have taken the place of the file: opening must not wait for its writer.
-	in, err := os.OpenFile(l.from+"/"+name, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+	err := l.copy(ctx, l.from+"/"+name, l.to+"/"+name)
+	if errors.Is(err, errVanished) {
 		if _, err := os.Stat(l.from); err != nil {
 			return errors.Join(errNoRoot, err)
 		}
 		return nil
+	}
+	return err
+}
+
+// errVanished tells that a file was not there when it was to be copied.
+var errVanished = errors.New("the file has vanished")
+
+// copy copies a file with its mode and time.
+func (l *localCopy) copy(ctx context.Context, from, to string) (err error) {
+	// A pipe may have taken the place of the file: opening must not wait for its writer.
+	in, err := os.OpenFile(from, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return errors.Join(errVanished, err)
 	}
 	if err != nil {
 		return err
@@ -112,7 +145,7 @@ func (l *localCopy) file(ctx context.Context, name string) (err error) {
 	if err != nil || !info.Mode().IsRegular() {
 		return err
 	}
-	out, earlier, err := l.open(l.to+"/"+name, info)
+	out, earlier, err := l.open(to, info)
 	if err != nil {
 		return err
 	}

@@ -183,12 +183,18 @@ func (s *session) makeTree(ctx context.Context, item *itemState) error {
 // copyFile copies an item that is a file. It is small and important (pg_control keeps its size), so neither size nor time
 // excuses it from being copied.
 func (s *session) copyFile(ctx context.Context, item *itemState, share int) error {
-	args := append(copying(&s.control, &item.Item, false, share), "--ignore-times")
 	p := s.meter.part(item.Label)
 	start := time.Now()
-	st, err := s.rsync(ctx, run{
-		item: item, args: append(args, source(&s.plan, &item.Item), destination(&s.plan, &item.Item)),
-	})
+	var st runStats
+	var err error
+	if s.plan.Direction == transfer.Local && bandwidth(&s.plan, &item.Item, share) == 0 {
+		st, err = s.copyFileHere(ctx, item, p)
+	} else {
+		args := append(copying(&s.control, &item.Item, false, share), "--ignore-times")
+		st, err = s.rsync(ctx, run{
+			item: item, args: append(args, source(&s.plan, &item.Item), destination(&s.plan, &item.Item)),
+		})
+	}
 	if err != nil {
 		return unlessOptional(item, err)
 	}
