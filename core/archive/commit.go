@@ -15,6 +15,7 @@ import (
 // file brings prepared files into the archive. The order of the steps is what keeps acknowledged WAL safe:
 //
 //  1. contents of the new files on stable storage        a name in wals/ never stands for a file that is not whole
+//     and the names of their sources                     the next run finds a file in wals/ that has no line by its source
 //  2. final names, and their directories                 the files survive a crash
 //  3. index entries                                      retention and recovery know them
 //  4. sources removed, and their directory               only now is the archive the only copy
@@ -27,6 +28,8 @@ func (r *run) file(ctx context.Context, files []*filing) error {
 		switch {
 		case f.verdict.isNew():
 			batch.File(f.temp)
+			// Whoever delivered it may not have synced the name. With the files, for one wait.
+			batch.File(filepath.Dir(f.path))
 		case f.archived:
 			// An earlier run may have died before its fsync; the source is removed on the strength of that file.
 			batch.File(f.dest)
@@ -34,7 +37,7 @@ func (r *run) file(ctx context.Context, files []*filing) error {
 		}
 	}
 	if err := batch.SyncFiles(ctx); err != nil {
-		return errors.Join(err, redirtySources(files))
+		return errors.Join(err, redirty(files))
 	}
 	if err := r.forgetDamaged(ctx, files); err != nil {
 		return err
@@ -60,13 +63,16 @@ func (r *run) file(ctx context.Context, files []*filing) error {
 	return batch.SyncDirs(ctx)
 }
 
-// redirtySources is for after a failed fsync: the next run will link the same files again, and must not take the fsync that it makes for a
-// success if the kernel has given up the pages.
-func redirtySources(files []*filing) error {
+// redirty is for after a failed fsync: the next run will link the same files again, or find them in the archive, and must not take the fsync
+// that it makes for a success if the kernel has given up the pages.
+func redirty(files []*filing) error {
 	var errs []error
 	for _, f := range files {
-		if f.linked {
+		switch {
+		case f.linked:
 			errs = append(errs, fsx.Redirty(f.path))
+		case f.archived:
+			errs = append(errs, fsx.Redirty(f.dest))
 		}
 	}
 	return errors.Join(errs...)

@@ -2,11 +2,13 @@ package faults
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/test/faults/internal/faultfs"
 	"github.com/barman-go/barman/test/lab"
 )
@@ -158,6 +160,35 @@ func TestAFailedFsyncOfADeliveredFileIsNotForgotten(t *testing.T) {
 	}
 	s.disk.Before(nil)
 	s.mustPut(t, seg4)
+	if err := newWALWitness(s.truth).replay(s.disk.Base(), s.disk.Log()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAFailedFsyncOfAnArchivedFileIsNotForgotten has a segment in the archive that nobody has synced, as Python Barman leaves it when it is
+// killed, and its source: archive-wal syncs the archived file, fails, and must not remove the source because the next fsync succeeds.
+func TestAFailedFsyncOfAnArchivedFileIsNotForgotten(t *testing.T) {
+	s := newSite(t, "none")
+	s.preparedDisk(t)
+	layout := s.Layout("main")
+	s.disk.Mark(forgotten(seg1)) // until the source is removed
+	dir := filepath.Join(layout.WALs, seg1[:16])
+	if err := fsx.MkdirAll(dir, 0o777); err != nil { // which is durable
+		t.Fatal(err)
+	}
+	s.deliver(t, dir, seg1)
+	s.disk.Before(func(op faultfs.Op) syscall.Errno {
+		if op.Kind == faultfs.Sync && op.Path == "main/wals/"+seg1[:16]+"/"+seg1 {
+			return syscall.EIO
+		}
+		return 0
+	})
+	if r := s.Barman(t, "archive-wal", "main"); r.Exit == 0 {
+		t.Error("archive-wal says that it succeeded")
+	}
+	s.disk.Before(nil)
+	s.Must(t, "archive-wal", "main")
+	s.checkNothingWaits(t, "after the second run")
 	if err := newWALWitness(s.truth).replay(s.disk.Base(), s.disk.Log()); err != nil {
 		t.Error(err)
 	}
