@@ -49,9 +49,16 @@ func (e *VerifyError) Unwrap() error { return e.Reason }
 // header, or a *VerifyError.
 //
 // A partial segment may be shorter than a segment, and empty or still zero at its start; the header is then zero.
-// History files and backup labels are text: for them Verify checks nothing and returns a zero header.
+// History files and backup labels are text: the header is zero, and all that is checked is that a history file is not empty. A
+// label may be: PostgreSQL does not sync it, and nobody needs it.
 func Verify(page []byte, size int64, name FileName, expect Expect) (PageHeader, error) {
 	segment, ok := name.Segment()
+	if name.Kind() == KindHistory && size == 0 {
+		return PageHeader{}, &VerifyError{
+			Name: name, Reason: fmt.Errorf("%w: the history file is empty", ErrNotWAL),
+			Advice: "check whether archive_command copies files as a whole, and whether a disk was full",
+		}
+	}
 	if !ok || name.Kind() == KindBackup {
 		return PageHeader{}, nil
 	}

@@ -41,6 +41,8 @@ func TestVerify(t *testing.T) {
 		{"history file", []byte("1\t0/5000000\n"), 12, "00000002.history", expect, nil, ""},
 		{"backup label", []byte("START"), 5, good + ".00000028.backup", expect, nil, ""},
 
+		{"empty history file", nil, 0, "00000002.history", expect, ErrNotWAL, "the history file is empty"},
+		{"empty backup label", nil, 0, good + ".00000028.backup", expect, nil, ""},
 		{"empty", nil, 0, good, expect, ErrNotWAL, "only 0 bytes"},
 		{"zeros", make([]byte, 8192), size, good, expect, ErrNotWAL, "zeros"},
 		{"partial that is something else", []byte(strings.Repeat("x", 100)), 100, good + ".partial", expect, ErrNotWAL, ""},
