@@ -128,11 +128,10 @@ func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 func (s *server) takeBackup(ctx context.Context, f *backupFlags) (*catalog.BackupInfo, error) {
 	parent := ""
 	if f.incremental != "" {
-		b, err := s.incrementalParent(ctx, f.incremental)
-		if err != nil {
+		var err error
+		if parent, err = s.incrementalParent(ctx, f.incremental); err != nil {
 			return nil, err
 		}
-		parent = b.ID
 	}
 	if failed := s.checks(ctx, s.CheckTimeout).Blocking(); len(failed) > 0 {
 		for _, row := range failed {

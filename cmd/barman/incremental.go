@@ -14,12 +14,12 @@ const sinceIncremental = 170000
 
 // incrementalParent finds the backup that a block-level incremental one is to be based on, and refuses what cannot work, as far as that
 // can be known before the backup.
-func (s *server) incrementalParent(ctx context.Context, text string) (*catalog.BackupInfo, error) {
+func (s *server) incrementalParent(ctx context.Context, text string) (id string, err error) {
 	parent, err := s.findParent(ctx, text)
 	if err != nil {
-		return nil, fmt.Errorf("failed to start backup: %w", err)
+		return "", fmt.Errorf("failed to start backup: %w", err)
 	}
-	return parent, nil
+	return parent.ID, nil
 }
 
 func (s *server) findParent(ctx context.Context, text string) (*catalog.BackupInfo, error) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/barman-go/barman/core/catalog"
@@ -104,7 +103,7 @@ func (r *restore) linkTablespaces(ctx context.Context) error {
 	changes := []transfer.FileChange{{Action: transfer.Mkdir, Path: dir, Mode: 0o700}}
 	for _, t := range r.plan.Tablespaces {
 		changes = append(changes, transfer.FileChange{
-			Action: transfer.Symlink, Path: filepath.Join(dir, strconv.FormatUint(uint64(t.OID), 10)), Target: t.Location,
+			Action: transfer.Symlink, Path: tablespaceLink(r.plan.Destination, t.OID), Target: t.Location,
 		})
 		r.Out.Info("\t%d, %s, %s", t.OID, t.Name, t.Location)
 	}

@@ -197,24 +197,16 @@ func settleCombined(from, to string) error {
 	if err := os.Rename(filepath.Join(from, controlFile), filepath.Join(from, pendingControl)); err != nil {
 		return err
 	}
-	err := filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+	for _, pattern := range unpackedExclude {
+		names, err := fs.Glob(os.DirFS(from), strings.TrimPrefix(pattern, "/"))
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil || !matches(unpackedExclude, rel) {
-			return err
+		for _, name := range names {
+			if err := os.RemoveAll(filepath.Join(from, name)); err != nil {
+				return err
+			}
 		}
-		if err := os.RemoveAll(path); err != nil {
-			return err
-		}
-		if entry.IsDir() {
-			return fs.SkipDir
-		}
-		return nil
-	})
-	if err != nil {
-		return err
 	}
 	entries, err := os.ReadDir(from)
 	if err != nil {

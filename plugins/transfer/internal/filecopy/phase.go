@@ -187,7 +187,7 @@ func (s *session) copyFile(ctx context.Context, item *itemState, share int) erro
 	start := time.Now()
 	var st runStats
 	var err error
-	if s.plan.Direction == transfer.Local && bandwidth(&s.plan, &item.Item, share) == 0 {
+	if s.copiesHere(item) {
 		st, err = s.copyFileHere(ctx, item, p)
 	} else {
 		args := append(copying(&s.control, &item.Item, false, share), "--ignore-times")
