@@ -1,6 +1,7 @@
 package archive_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"encoding/binary"
 	"os"
@@ -162,6 +163,57 @@ func TestArchiveWALReplacesADamagedArchivedFile(t *testing.T) {
 			s.wantTree(s.layout.Errors, seg1+".20261122T084700Z.duplicate")
 		})
 	}
+}
+
+// What a crash or a full disk has left of a file must not keep the real one out, in whichever order the two come.
+func TestABlankFileNeverWins(t *testing.T) {
+	partial := seg1 + ".partial"
+	for name, file := range map[string]struct {
+		name        string
+		blank, real []byte
+	}{
+		"label":   {label1, nil, []byte("START WAL LOCATION: 0/100028\n")},
+		"partial": {partial, make([]byte, mib), segment(t, partial, mib, 1)},
+	} {
+		for _, compression := range []string{"", "gzip"} {
+			t.Run(name+" "+compression, func(t *testing.T) {
+				s := newSite(t)
+				a := s.archiver(compression)
+				for i, content := range [][]byte{file.blank, file.real} {
+					sent := member{tar.Header{Name: file.name, Typeflag: tar.TypeReg, ModTime: start.Add(-time.Hour)}, content}
+					check(t, s.putWAL(stream(t, sent, sums(sent))))
+					want := []archive.Summary{{Archived: 1}, {Archived: 1, Replaced: 1}}[i]
+					if sum := s.run(a, s.incoming()); sum != want {
+						t.Errorf("file %d: summary %+v, want %+v", i+1, sum, want)
+					}
+				}
+				s.deliver(file.name, file.blank)
+				if sum := s.run(a, s.incoming()); sum != (archive.Summary{Identical: 1}) {
+					t.Errorf("delivered once more: summary %+v, want it dropped", sum)
+				}
+				s.wantGet(a.Codecs, file.name, file.real)
+				s.wantTree(s.layout.Errors, file.name+".20261122T084700Z.duplicate")
+			})
+		}
+	}
+}
+
+// A promoted standby sends the partial segment with which the timeline before ended. A receiver may have filed one of that name, with
+// other bytes behind the WAL: were it refused, the standby's archiver would stop for good.
+func TestAPartialSegmentDoesNotStopTheArchiver(t *testing.T) {
+	s := newSite(t)
+	a := s.archiver("gzip")
+	partial, received := seg1+".partial", segment(t, seg1, mib, 1)
+	s.deliver(partial, received)
+	s.run(a, s.incoming())
+	one := file(partial, append(bytes.Clone(received[:mib/2]), make([]byte, mib/2)...))
+	check(t, s.putWAL(stream(t, one, sums(one))))
+	if sum := s.run(a, s.incoming()); sum != (archive.Summary{Rejected: 1}) {
+		t.Errorf("summary %+v, want one rejected", sum)
+	}
+	s.wantTree(s.layout.Incoming)
+	s.wantTree(s.layout.Errors, partial+".20261122T084700Z.duplicate")
+	s.wantGet(a.Codecs, partial, received)
 }
 
 func TestWALOfAnEarlierClusterIsNotTakenForDamaged(t *testing.T) {

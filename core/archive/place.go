@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/barman-go/barman/core/fsx"
+	"github.com/barman-go/barman/core/wal"
 )
 
 // store makes all files durable and gives them their final names.
@@ -56,7 +57,7 @@ func (p *Putter) place(ctx context.Context, f *received, batch *fsx.Batch) error
 	final := filepath.Join(p.Incoming, f.name.String())
 	archived := filepath.Join(p.WALs, filepath.FromSlash(f.name.ArchivePath()))
 	for {
-		found, err := p.Codecs.CompareArchived(ctx, f.name, f.temp, archived, p.Incoming)
+		found, err := p.compareArchived(ctx, f, archived)
 		if err != nil {
 			return fmt.Errorf("compare %s with the archived file: %w", f.name, err)
 		}
@@ -93,6 +94,15 @@ func (p *Putter) place(ctx context.Context, f *received, batch *fsx.Batch) error
 		}
 		return p.keepOther(f)
 	}
+}
+
+// compareArchived leaves partial segments to archive-wal, which keeps those that differ in errors/. A receiver and a promoted standby both have
+// one of the same name, and only the WAL at its start is the same: a standby that is refused would never archive anything again.
+func (p *Putter) compareArchived(ctx context.Context, f *received, archived string) (Comparison, error) {
+	if f.name.Kind() == wal.KindPartial {
+		return NotArchived, nil
+	}
+	return p.Codecs.CompareArchived(ctx, f.name, f.temp, archived, p.Incoming)
 }
 
 // keepOther puts a file aside that differs from the one that Barman has.

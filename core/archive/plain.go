@@ -138,12 +138,13 @@ const (
 	SameContent
 	// OtherContent: the archived file is sound, and differs.
 	OtherContent
-	// ArchivedDamaged: the archived file is not sound, and the delivered one, which was verified, can replace it.
+	// ArchivedDamaged: the archived file is not sound, or blank, and the delivered one, which was verified, can replace it.
 	ArchivedDamaged
 )
 
 // CompareArchived compares a delivered file, which was verified, with the file of its name in the archive, by their plain
-// contents. Temporary files go to dir. An encrypted archived file, into which nobody can look, counts as another.
+// contents. Temporary files go to dir. An encrypted archived file, into which nobody can look, counts as another. A blank file, delivered or
+// archived, never stands in the way of one that is not.
 func (c *Codecs) CompareArchived(ctx context.Context, name wal.FileName, path, archived, dir string) (Comparison, error) {
 	head, _, err := readHead(archived)
 	switch {
@@ -177,6 +178,15 @@ func (c *Codecs) CompareArchived(ctx context.Context, name wal.FileName, path, a
 		return NotArchived, err
 	case same:
 		return SameContent, nil
+	case wal.IsBlank(head, info.Size(), name):
+		return ArchivedDamaged, nil
+	}
+	head, info, err = readHead(path)
+	switch {
+	case err != nil:
+		return NotArchived, err
+	case wal.IsBlank(head, info.Size(), name):
+		return SameContent, nil // it holds nothing that the archive has not
 	}
 	return OtherContent, nil
 }

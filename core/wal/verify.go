@@ -48,14 +48,14 @@ func (e *VerifyError) Unwrap() error { return e.Reason }
 // only when the file is shorter), size is the length of the whole file in bytes, decompressed. It returns the decoded
 // header, or a *VerifyError.
 //
-// A partial segment may be shorter than a segment, and empty or still zero at its start; the header is then zero.
-// History files and backup labels are text: the header is zero, and all that is checked is that a history file is not empty. A
-// label may be: PostgreSQL does not sync it, and nobody needs it.
+// A partial segment may be shorter than a segment, and still zero at its start; the header is then zero, and IsBlank says so.
+// History files and backup labels are text: the header is zero, and nothing of it is checked. An empty file is none of these, except for
+// a label: PostgreSQL does not sync it, sends what a crash has left of it until that is accepted, and nobody needs it.
 func Verify(page []byte, size int64, name FileName, expect Expect) (PageHeader, error) {
 	segment, ok := name.Segment()
-	if name.Kind() == KindHistory && size == 0 {
+	if size == 0 && (name.Kind() == KindHistory || name.Kind() == KindPartial) {
 		return PageHeader{}, &VerifyError{
-			Name: name, Reason: fmt.Errorf("%w: the history file is empty", ErrNotWAL),
+			Name: name, Reason: fmt.Errorf("%w: the %s is empty", ErrNotWAL, name.Kind()),
 			Advice: "check whether archive_command copies files as a whole, and whether a disk was full",
 		}
 	}
@@ -63,8 +63,8 @@ func Verify(page []byte, size int64, name FileName, expect Expect) (PageHeader, 
 		return PageHeader{}, nil
 	}
 	partial := name.Kind() == KindPartial
-	if partial && allZero(page[:min(len(page), PageHeaderSize)]) {
-		// pg_receivewal pads a new file with zeros before it writes, and truncates it when it gives up.
+	if partial && IsBlank(page, size, name) {
+		// pg_receivewal pads a new file with zeros before it writes.
 		return PageHeader{}, nil
 	}
 	header, err := DecodePageHeader(page)
@@ -79,6 +79,12 @@ func Verify(page []byte, size int64, name FileName, expect Expect) (PageHeader, 
 		return header, &VerifyError{Name: name, Header: header, Reason: reason, Advice: advice}
 	}
 	return header, nil
+}
+
+// IsBlank tells whether a file holds nothing, although Verify accepts it: a label that is empty, or a partial segment to which nothing was
+// written yet. A file of its name that is not blank is always the better one. page and size are those of Verify.
+func IsBlank(page []byte, size int64, name FileName) bool {
+	return size == 0 || name.Kind() == KindPartial && allZero(page[:min(len(page), PageHeaderSize)])
 }
 
 // compare looks for the most telling difference first: a file of another cluster usually differs in everything else

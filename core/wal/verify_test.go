@@ -36,12 +36,12 @@ func TestVerify(t *testing.T) {
 		{"first segment of a new timeline", encode(older, 24), size, "000000020000000000000002", expect, nil, ""},
 		{"partial, full length", page, size, good + ".partial", expect, nil, ""},
 		{"partial, shorter", page, 8192, good + ".partial", expect, nil, ""},
-		{"partial, empty", nil, 0, good + ".partial", expect, nil, ""},
 		{"partial, padded only", make([]byte, 8192), size, good + ".partial", expect, nil, ""},
 		{"history file", []byte("1\t0/5000000\n"), 12, "00000002.history", expect, nil, ""},
 		{"backup label", []byte("START"), 5, good + ".00000028.backup", expect, nil, ""},
 
 		{"empty history file", nil, 0, "00000002.history", expect, ErrNotWAL, "the history file is empty"},
+		{"empty partial", nil, 0, good + ".partial", expect, ErrNotWAL, "the partial segment is empty"},
 		{"empty backup label", nil, 0, good + ".00000028.backup", expect, nil, ""},
 		{"empty", nil, 0, good, expect, ErrNotWAL, "only 0 bytes"},
 		{"zeros", make([]byte, 8192), size, good, expect, ErrNotWAL, "zeros"},
