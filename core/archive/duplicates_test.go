@@ -4,9 +4,11 @@ import (
 	"archive/tar"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -124,6 +126,34 @@ func TestNothingInErrorsIsOverwritten(t *testing.T) {
 	}
 	s.wantTree(s.layout.Errors, "foo.txt.20261122T084700Z-1.unknown", "foo.txt.20261122T084700Z-2.unknown",
 		"foo.txt.20261122T084700Z.unknown")
+}
+
+func TestWhatIsPutAsideAtTheSameTimeIsAllKept(t *testing.T) {
+	s := newSite(t)
+	s.put(s.archived(seg1), segment(t, seg1, mib, 0))
+	p := s.putter(s.codecs(""))
+	others := map[string]bool{}
+	var done sync.WaitGroup
+	for seed := range uint64(8) {
+		other := segment(t, seg1, mib, seed+1)
+		others[string(other)] = true
+		one := file(seg1, other)
+		whole := stream(t, one, sums(one))
+		done.Go(func() {
+			if err := p.Run(t.Context(), bytes.NewReader(whole)); !errors.Is(err, archive.ErrRefused) {
+				t.Errorf("error %v, want ErrRefused", err)
+			}
+		})
+	}
+	done.Wait()
+	for _, name := range s.tree(s.layout.Errors) {
+		content, err := os.ReadFile(filepath.Join(s.layout.Errors, name))
+		check(t, err)
+		delete(others, string(content))
+	}
+	if len(others) > 0 {
+		t.Errorf("of 8 files that were refused %d are not in errors/", len(others))
+	}
 }
 
 func TestArchiveWALReplacesADamagedArchivedFile(t *testing.T) {

@@ -54,12 +54,10 @@ func quarantine(path, name, errorsDir, kind string, now time.Time) (string, erro
 			base = fmt.Sprintf("%s.%s-%d.%s", name, stamp, n, kind)
 		}
 		kept := filepath.Join(errorsDir, base)
-		if _, err := os.Lstat(kept); err == nil {
-			continue
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return "", err
+		// In one step: put-wal and archive-wal may put the same name aside at the same time.
+		if err := moveAside(path, kept); !errors.Is(err, fs.ErrExist) {
+			return kept, err
 		}
-		return kept, moveAside(path, kept)
 	}
 }
 
@@ -83,16 +81,16 @@ func keptAlready(path, name, errorsDir string) (string, error) {
 	return "", nil
 }
 
-// moveAside moves files and directories within a file system, and regular files across.
+// moveAside moves files and directories within a file system, and regular files across, to a name that must be free.
 func moveAside(path, kept string) error {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return err
 	}
 	if info.Mode().IsRegular() {
-		return fsx.Move(path, kept)
+		return fsx.MoveNew(path, kept)
 	}
-	return fsx.Rename(path, kept)
+	return fsx.RenameNew(path, kept)
 }
 
 // readHead returns the first bytes of a file, enough for a page header and for any format's magic.

@@ -379,3 +379,25 @@ func TestRedirtyChangesNothingThatCanBeSeen(t *testing.T) {
 		}
 	}
 }
+
+func TestRenameNewByLinkReplacesNothing(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	write(t, path("file"), "file")
+	write(t, path("taken"), "taken")
+	if err := errors.Join(os.MkdirAll(path("old/sub"), 0o755), os.Mkdir(path("empty"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	for old, moved := range map[string]string{"file": "file2", "old": "old2"} {
+		for _, taken := range []string{"taken", "empty"} {
+			if err := renameNewByLink(path(old), path(taken)); !errors.Is(err, fs.ErrExist) {
+				t.Errorf("%s to %s: %v", old, taken, err)
+			}
+		}
+		if err := renameNewByLink(path(old), path(moved)); err != nil {
+			t.Error(err)
+		}
+	}
+	wantNames(t, dir, "empty", "file2", "old2", "taken")
+	wantNames(t, path("old2"), "sub")
+}

@@ -3,6 +3,7 @@ package fsx
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -113,6 +114,10 @@ func TestMoveAcrossFileSystems(t *testing.T) {
 	if err := Publish(source, dest); !errors.Is(err, unix.EXDEV) {
 		t.Errorf("Publish: %v, want EXDEV", err)
 	}
+	if err := MoveNew(source, dest); !errors.Is(err, fs.ErrExist) || read(t, dest) != "replaced" || read(t, source) != "content" {
+		t.Errorf("MoveNew to a name that is taken: %v", err)
+	}
+	wantNames(t, other, "g")
 	if err := Move(source, dest); err != nil {
 		t.Fatal(err)
 	}

@@ -70,19 +70,47 @@ func renameNew(oldPath, newPath string) error {
 		}
 		return nil
 	}
-	// Some file systems (NFS among them) know no RENAME_NOREPLACE. A hard link fails as atomically when the name is
-	// taken; a crash before the old name is removed leaves two names for one file.
+	return renameNewByLink(oldPath, newPath)
+}
+
+// renameNewByLink is for file systems that know no RENAME_NOREPLACE, NFS among them. A hard link fails as atomically when the name is
+// taken; a crash before the old name is removed leaves two names for one file. A directory, which can have no second name, replaces an
+// empty one made for this.
+func renameNewByLink(oldPath, newPath string) error {
+	info, err := os.Lstat(oldPath)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		if err := os.Mkdir(newPath, 0o700); err != nil {
+			return err
+		}
+		// os.Rename replaces no directory.
+		return wrap("rename", newPath, retry(func() error { return unix.Rename(oldPath, newPath) }))
+	}
 	if err := os.Link(oldPath, newPath); err != nil {
 		return err
 	}
 	return os.Remove(oldPath)
 }
 
+// RenameNew is Rename for a name that must be free, as PublishNew is Publish.
+func RenameNew(oldPath, newPath string) error { return rename(oldPath, newPath, false) }
+
 // Move moves a file, durably, also to another file system: there it copies to a temporary file, publishes that, and
 // only then removes the source. It replaces a file that has the name. The content of the source need not be durable
 // before.
-func Move(source, dest string) error {
-	err := Publish(source, dest)
+func Move(source, dest string) error { return move(source, dest, true) }
+
+// MoveNew is Move to a name that must be free, as PublishNew is Publish.
+func MoveNew(source, dest string) error { return move(source, dest, false) }
+
+func move(source, dest string, replace bool) error {
+	// Content before name: see WriteFile.
+	if err := SyncFile(source); err != nil {
+		return err
+	}
+	err := rename(source, dest, replace)
 	if !errors.Is(err, unix.EXDEV) {
 		return err
 	}
@@ -90,7 +118,7 @@ func Move(source, dest string) error {
 	if err := CopyFile(source, temp, CopyOptions{Sync: true}); err != nil {
 		return err
 	}
-	if err := rename(temp, dest, true); err != nil {
+	if err := rename(temp, dest, replace); err != nil {
 		// temp may have been renamed already when the fsync failed.
 		if removeErr := os.Remove(temp); !errors.Is(removeErr, fs.ErrNotExist) {
 			err = errors.Join(err, removeErr)
