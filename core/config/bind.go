@@ -6,20 +6,34 @@ import (
 	"time"
 )
 
-// bind copies values into the fields of a struct that have an option tag. It panics when a field and the table
-// disagree: that is a mistake in this package, which a test finds.
-func bind(target any, values map[string]Value) {
-	v := reflect.ValueOf(target).Elem()
-	for i := range v.NumField() {
-		name, ok := v.Type().Field(i).Tag.Lookup("option")
-		if !ok {
+// binding names the field of a struct that holds an option's value.
+type binding map[string]int
+
+// bindingOf reads the option tags of a struct type. It panics when a tag and the table disagree: that is a mistake in
+// this package, which a test finds.
+func bindingOf[T any]() binding {
+	t := reflect.TypeFor[T]()
+	b := binding{}
+	for i := range t.NumField() {
+		name, tagged := t.Field(i).Tag.Lookup("option")
+		if !tagged {
 			continue
 		}
-		value, ok := values[name]
-		if !ok {
-			panic(fmt.Sprintf("field %s: there is no option %q", v.Type().Field(i).Name, name))
+		if _, ok := Lookup(name); !ok {
+			panic(fmt.Sprintf("field %s: there is no option %q", t.Field(i).Name, name))
 		}
-		setField(v.Field(i), value)
+		b[name] = i
+	}
+	return b
+}
+
+// set copies values into the fields of the struct that target points to. Fields of other options stay as they are.
+func (b binding) set(target any, values map[string]Value) {
+	v := reflect.ValueOf(target).Elem()
+	for name, value := range values {
+		if i, ok := b[name]; ok {
+			setField(v.Field(i), value)
+		}
 	}
 }
 

@@ -23,7 +23,7 @@ func (l *loader) optionError(s *Server, sec *section, option, format string, arg
 	l.serverError(s, sec, format, args...)
 	d := &l.diags[len(l.diags)-1]
 	d.Option = option
-	l.point(d, sec, s.values[option].Source)
+	l.point(d, sec, s.values.of(option).Source)
 }
 
 // point moves a diagnostic to the attribute that a value comes from.
@@ -46,9 +46,9 @@ func (l *loader) warn(s *Server, sec *section, format string, args ...any) {
 
 // force changes a value because a rule says so.
 func (s *Server) force(option string, value any) {
-	v := s.values[option]
+	v := s.values.of(option)
 	v.Go, v.Source = value, Source{Origin: FromRule}
-	s.values[option] = v
+	s.values.own[option] = v
 }
 
 // checkRules applies the rules that join several options. Each failed rule disables the server.
@@ -70,7 +70,7 @@ func (l *loader) checkRules(s *Server, sec *section) {
 }
 
 func (l *loader) checkDirectories(s *Server, sec *section) {
-	for _, o := range Options() {
+	for _, o := range table().all {
 		if o.Area != AreaDirectories {
 			continue
 		}

@@ -15,9 +15,9 @@ var conflictLabels = []string{
 
 // directories lists the server's directories with their real paths.
 func (s *Server) directories(real realPaths) []serverDirectory {
-	var dirs []serverDirectory
+	dirs := make([]serverDirectory, 0, len(conflictLabels))
 	for _, label := range conflictLabels {
-		path, _ := s.values[label].Go.(string)
+		path := s.values.text(label)
 		if filepath.IsAbs(path) {
 			dirs = append(dirs, serverDirectory{label: label, path: path, real: real.of(path)})
 		}

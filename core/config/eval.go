@@ -15,17 +15,30 @@ import (
 
 // evalContext is what the expressions of one block in one file may refer to: barman.*, server.name, env() and file().
 func (l *loader) evalContext(file *sourceFile, server string) *hcl.EvalContext {
+	// The barman block changes what barman.* is while it is read; the attributes of a server all see the same.
+	if server != "" && l.seen.file == file && l.seen.server == server {
+		return l.seen.context
+	}
 	variables := map[string]cty.Value{"barman": cty.ObjectVal(l.barmanVars)}
 	if server != "" {
 		variables["server"] = cty.ObjectVal(map[string]cty.Value{"name": cty.StringVal(server)})
 	}
-	return &hcl.EvalContext{
+	context := &hcl.EvalContext{
 		Variables: variables,
 		Functions: map[string]function.Function{
 			"env":  envFunction(l.opts.Env),
 			"file": fileFunction(filepath.Dir(file.path), l.opts.Home),
 		},
 	}
+	l.seen = evaluated{file, server, context}
+	return context
+}
+
+// evaluated is the block in a file whose expressions were computed last.
+type evaluated struct {
+	file    *sourceFile
+	server  string
+	context *hcl.EvalContext
 }
 
 // envFunction is env("NAME") and env("NAME", "default"). Without a default, a variable that is not set is an error: an

@@ -76,6 +76,7 @@ type loader struct {
 	barmanVars map[string]cty.Value
 	// shared are the readings of the barman block's attributes.
 	shared map[string]setting
+	seen   evaluated
 	real   realPaths
 }
 

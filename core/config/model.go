@@ -54,7 +54,7 @@ func (l *loader) resolveModel(sec *section) *Model {
 
 // applyActiveModel lays the model that config-switch recorded over the server's values.
 func (l *loader) applyActiveModel(cfg *Config, s *Server, sec *section) {
-	s.BackupDirectory, _ = s.values["backup_directory"].Go.(string)
+	s.BackupDirectory = s.values.text("backup_directory")
 	if !filepath.IsAbs(s.BackupDirectory) {
 		return
 	}
@@ -79,7 +79,7 @@ func (l *loader) applyActiveModel(cfg *Config, s *Server, sec *section) {
 		l.serverError(s, sec, "Model '%s' is set as the active model for the server '%s' but the model does not exist.", name, s.Name)
 		return
 	}
-	if cluster, _ := s.values["cluster"].Go.(string); cluster != m.Cluster {
+	if cluster := s.values.text("cluster"); cluster != m.Cluster {
 		l.serverError(s, sec, "Model '%s' has 'cluster=%s', which is not compatible with 'cluster=%s' from server '%s'",
 			name, m.Cluster, cluster, s.Name)
 		return
@@ -87,7 +87,7 @@ func (l *loader) applyActiveModel(cfg *Config, s *Server, sec *section) {
 	s.ActiveModel = name
 	for option, v := range m.values {
 		if option != "cluster" && option != "model" {
-			s.values[option] = v
+			s.values.own[option] = v
 			delete(s.rejected, option)
 		}
 	}

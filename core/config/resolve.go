@@ -33,7 +33,7 @@ func (l *loader) resolveGlobal() *Global {
 		return nil
 	}
 	g := &Global{values: values}
-	bind(g, values)
+	bindingOf[Global]().set(g, values)
 	if prefix, ok := values["path_prefix"]; ok {
 		g.PathPrefix, _ = prefix.Go.([]string)
 	}
@@ -150,22 +150,24 @@ func mustParse(o *Option, text string) any {
 
 // resolveServers computes all servers, sorted by name.
 func (l *loader) resolveServers(cfg *Config) []*Server {
-	var servers []*Server
+	shared := l.commonOf(cfg.Global)
+	servers := make([]*Server, 0, len(l.servers))
 	for _, name := range sortedKeys(l.servers) {
-		servers = append(servers, l.resolveServer(cfg, l.servers[name]))
+		servers = append(servers, l.resolveServer(cfg, shared, l.servers[name]))
 	}
 	return servers
 }
 
-func (l *loader) resolveServer(cfg *Config, sec *section) *Server {
-	s := &Server{
-		Name: sec.name, values: map[string]Value{}, rejected: map[string]string{}, defined: rangeOf(sec.at),
-		LockDirectory: cfg.Global.LockDirectory, BarmanHome: cfg.Global.BarmanHome,
-	}
+func (l *loader) resolveServer(cfg *Config, shared *common, sec *section) *Server {
+	s := new(Server)
+	*s = shared.server
+	s.Name, s.defined, s.rejected = sec.name, rangeOf(sec.at), map[string]string{}
+	s.values = serverValues{own: map[string]Value{}, common: shared.values}
 	l.checkNames(sec)
-	for _, o := range Options() {
-		if o.IsServer() {
-			s.values[o.Name] = l.resolveOption(s, sec, o)
+	for _, o := range shared.options {
+		_, written := sec.attrs[o.Name]
+		if _, same := shared.values[o.Name]; written || !same {
+			s.values.own[o.Name] = l.resolveOption(s, sec, o)
 		}
 	}
 	s.derive()
@@ -177,23 +179,25 @@ func (l *loader) resolveServer(cfg *Config, sec *section) *Server {
 	// Messages about the text itself come first: they explain the others.
 	s.Messages = append(s.Messages, sec.messages...)
 	l.applyActiveModel(cfg, s, sec)
-	bind(s, s.values)
+	shared.fields.set(s, s.values.own)
 	if !sec.incomplete {
 		l.checkRules(s, sec)
 	}
-	s.values["disabled"] = Value{
-		Option: s.values["disabled"].Option, Go: s.Disabled || len(s.Messages) > 0, Source: s.values["disabled"].Source,
-	}
-	bind(s, s.values)
+	disabled := s.values.of("disabled")
+	disabled.Go = s.Disabled || len(s.Messages) > 0
+	s.values.own["disabled"] = disabled
+	shared.fields.set(s, s.values.own)
 	return s
 }
 
 // resolveOption finds the effective value of one server option: the server's own, else the barman block's, else the
-// default of the table.
+// default of the table. Without a section it is the value of servers that say nothing.
 func (l *loader) resolveOption(s *Server, sec *section, o *Option) Value {
-	if attr, ok := sec.attrs[o.Name]; ok && !o.Fixed {
-		if v, done := l.accept(s, sec, o, l.read(sec, o, attr), sec); done {
-			return v
+	if sec != nil {
+		if attr, ok := sec.attrs[o.Name]; ok && !o.Fixed {
+			if v, done := l.accept(s, sec, o, l.read(sec, o, attr), sec); done {
+				return v
+			}
 		}
 	}
 	if set, ok := l.shared[o.Name]; ok && o.Scope == ScopeShared {
@@ -273,24 +277,20 @@ func (l *loader) acceptLate(s *Server, sec *section, o *Option, set setting) Val
 
 // derive fills in the defaults that depend on other options of the same server.
 func (s *Server) derive() {
-	text := func(name string) string {
-		v, _ := s.values[name].Go.(string)
-		return v
-	}
 	set := func(name, value string) {
-		if v := s.values[name]; !v.IsSet() && value != "" && v.Source.Origin == FromDefault {
+		if v := s.values.of(name); !v.IsSet() && value != "" && v.Source.Origin == FromDefault {
 			v.Go = value
-			s.values[name] = v
+			s.values.own[name] = v
 		}
 	}
 	set("cluster", s.Name)
-	set("streaming_conninfo", text("conninfo"))
+	set("streaming_conninfo", s.values.text("conninfo"))
 	set("backup_directory", filepath.Join(s.BarmanHome, s.Name))
-	root := text("backup_directory")
+	root := s.values.text("backup_directory")
 	set("basebackups_directory", filepath.Join(root, "base"))
 	set("errors_directory", filepath.Join(root, "errors"))
 	set("incoming_wals_directory", filepath.Join(root, "incoming"))
 	set("streaming_wals_directory", filepath.Join(root, "streaming"))
 	set("wals_directory", filepath.Join(root, "wals"))
-	set("xlogdb_directory", text("wals_directory"))
+	set("xlogdb_directory", s.values.text("wals_directory"))
 }

@@ -131,7 +131,7 @@ type Server struct {
 	// Hooks are the hook blocks in the order of the file. The twenty hook scripts are read with HookScript.
 	Hooks []HookBlock
 
-	values   map[string]Value
+	values   serverValues
 	rejected map[string]string
 	plugins  []*PluginBlock
 	defined  Range
@@ -139,15 +139,14 @@ type Server struct {
 
 // Value returns the effective value of any server option; false when there is no such option.
 func (s *Server) Value(name string) (Value, bool) {
-	v, ok := s.values[name]
-	return v, ok
+	return s.values.get(name)
 }
 
 // Values returns the effective values of all server options, sorted by name.
-func (s *Server) Values() []Value { return sortedValues(s.values) }
+func (s *Server) Values() []Value { return sortedValues(s.values.all()) }
 
 // Source tells where the value of an option comes from.
-func (s *Server) Source(name string) Source { return s.values[name].Source }
+func (s *Server) Source(name string) Source { return s.values.of(name).Source }
 
 // Rejected returns why the configured value of an option is not in force, when only the log says so (bandwidth_limit,
 // minimum_redundancy, retention_policy and the like).
@@ -159,8 +158,7 @@ func (s *Server) Rejected(name string) (reason string, ok bool) {
 // HookScript returns the shell command for a phase ("pre", "post") and event ("backup", "delete", "archive",
 // "wal_delete", "recovery"), or "".
 func (s *Server) HookScript(phase, event string, retry bool) string {
-	script, _ := s.values[HookOption(phase, event, retry)].Go.(string)
-	return script
+	return s.values.text(HookOption(phase, event, retry))
 }
 
 // Passive tells that the server's backups come from another Barman host.

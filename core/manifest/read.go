@@ -12,9 +12,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/barman-go/barman/core/pattern"
 )
 
 // ErrDamaged means that a manifest itself is damaged, or none.
@@ -23,7 +24,7 @@ var ErrDamaged = errors.New("damaged manifest")
 // maxLastLine is more than the line with the checksum ever has.
 const maxLastLine = 4 << 10
 
-var lastLine = regexp.MustCompile(`^\s*"Manifest-Checksum"\s*:\s*"([0-9A-Fa-f]{64})"\s*\}\s*$`)
+var lastLine = pattern.New(`^\s*"Manifest-Checksum"\s*:\s*"([0-9A-Fa-f]{64})"\s*\}\s*$`)
 
 // read checks a manifest against its own checksum and then yields its entries, one at a time. It returns the system identifier of
 // the cluster, which manifests have from PostgreSQL 17 on, or an empty string. Faults of the manifest match ErrDamaged.
@@ -60,11 +61,11 @@ func checkSum(ctx context.Context, f *os.File) error {
 		return fmt.Errorf("%w: the last line is not terminated", ErrDamaged)
 	}
 	begin := bytes.LastIndexByte(end[:len(end)-1], '\n') + 1
-	match := lastLine.FindSubmatch(end[begin:])
+	match := lastLine.FindStringSubmatch(string(end[begin:]))
 	if begin == 0 || match == nil {
 		return fmt.Errorf("%w: the last line is not its checksum", ErrDamaged)
 	}
-	want, err := hex.DecodeString(string(match[1]))
+	want, err := hex.DecodeString(match[1])
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
 
+	"github.com/barman-go/barman/core/pattern"
 	"github.com/barman-go/barman/sdk/plugin"
 	"github.com/barman-go/barman/sdk/session"
 )
@@ -28,7 +28,7 @@ import (
 const drainTime = time.Second
 
 // handshakeLine is go-plugin's; noise without an end of line may stand before it.
-var handshakeLine = regexp.MustCompile(`\d+\|\d+\|(?:unix|tcp)\|[^|]+\|\w+(?:\|.*)?$`)
+var handshakeLine = pattern.New(`\d+\|\d+\|(?:unix|tcp)\|[^|]+\|\w+(?:\|.*)?$`)
 
 // runner is the go-plugin Runner of one process: it decides how a plugin starts, what it inherits and how it ends.
 type runner struct {
