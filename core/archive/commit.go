@@ -134,7 +134,7 @@ func (r *run) records(ctx context.Context, files []*filing) ([]catalog.WALRecord
 			return nil, err
 		}
 		// The sources are removed on the strength of these lines.
-		if err := r.Index.Sync(); err != nil {
+		if err := r.Index.Sync(ctx); err != nil {
 			return nil, err
 		}
 	}

@@ -31,8 +31,12 @@ func (x *WALIndex) Append(ctx context.Context, records []WALRecord, publish func
 		if publish != nil {
 			err = publish()
 		}
+		if err == nil && len(lines) > 0 {
+			// Whoever replaced the file may have died before its name was durable, and the old one would know nothing of these lines.
+			err = fsx.SyncDir(x.layout.XlogDB)
+		}
 		if err == nil {
-			err = appendLines(f, lines)
+			err = x.redirtyAfter(appendLines(f, lines))
 		}
 		return errors.Join(err, f.Close())
 	})

@@ -59,8 +59,24 @@ func (x *WALIndex) open(ctx context.Context, flag int) (*os.File, error) {
 	return os.OpenFile(path, flag, 0)
 }
 
-// Sync makes the lines that the index has durable: a process that was killed may have written some, and not synced them.
-func (x *WALIndex) Sync() error { return fsx.SyncFile(x.layout.WALIndexPath()) }
+// Sync makes the lines that the index has durable, and its name: a process that was killed may have written them, and synced neither.
+func (x *WALIndex) Sync(ctx context.Context) error {
+	return x.locked(ctx, func() error {
+		if err := x.redirtyAfter(fsx.SyncFile(x.layout.WALIndexPath())); err != nil {
+			return err
+		}
+		return fsx.SyncDir(x.layout.XlogDB)
+	})
+}
+
+// redirtyAfter gives back an error. After that of an fsync the lines are written once more: the kernel may have given up some that an earlier
+// process wrote, and the next fsync would succeed without them.
+func (x *WALIndex) redirtyAfter(err error) error {
+	if errors.Is(err, fsx.ErrSync) {
+		err = errors.Join(err, fsx.Redirty(x.layout.WALIndexPath()))
+	}
+	return err
+}
 
 // Last returns the record that was archived last, without reading the rest of the index; found is false when it is
 // empty. The error is a *WALLineError (with line 0) when the last line cannot be understood.

@@ -80,7 +80,7 @@ func (s *WALSync) Run(ctx context.Context) (copied int, err error) {
 		return 0, err
 	}
 	// What a killed run has put into the index it may not have synced.
-	if err := s.Index.Sync(); err != nil {
+	if err := s.Index.Sync(ctx); err != nil {
 		return 0, err
 	}
 	if err := r.all(ctx); err != nil {

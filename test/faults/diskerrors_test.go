@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/test/faults/internal/faultfs"
 	"github.com/barman-go/barman/test/lab"
@@ -189,6 +190,66 @@ func TestAFailedFsyncOfAnArchivedFileIsNotForgotten(t *testing.T) {
 	s.disk.Before(nil)
 	s.Must(t, "archive-wal", "main")
 	s.checkNothingWaits(t, "after the second run")
+	if err := newWALWitness(s.truth).replay(s.disk.Base(), s.disk.Log()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAFailedFsyncOfTheIndexIsNotForgotten has a line in the index that a killed archive-wal has not synced. The fsync that the next one makes
+// fails, before it relies on the line or after it has appended others: no source may be removed because the fsync after that succeeds.
+func TestAFailedFsyncOfTheIndexIsNotForgotten(t *testing.T) {
+	s := newSite(t, "none")
+	line := catalog.WALRecord{Name: seg3, Size: segmentSize, ModTime: 1.5}
+	for name, files := range map[string]map[string][]byte{
+		"the line is relied on":    {},
+		"other lines are appended": {"main/incoming/" + seg1: s.truth[seg1]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files["main/wals/"+seg3[:16]+"/"+seg3] = s.truth[seg3]
+			files["main/streaming/"+seg3], files["main/streaming/"+seg4] = s.truth[seg3], s.truth[seg4]
+			files["main/wals/main-xlog.db"] = nil
+			s.newDisk(t, files)
+			s.disk.Mark(acknowledged(seg3))
+			s.WriteFile(t, s.Layout("main").WALIndexPath(), string(line.AppendTo(nil)), 0o644)
+			s.failOnce(t, faultfs.Sync, "main/wals/main-xlog.db", "archive-wal")
+			s.Must(t, "archive-wal", "main")
+			s.checkIndexSurvives(t)
+		})
+	}
+}
+
+// TestTheNameOfTheIndexIsDurableBeforeItCounts has a command replace the index and fail to make that durable: what archive-wal adds to
+// the new one must not go with it.
+func TestTheNameOfTheIndexIsDurableBeforeItCounts(t *testing.T) {
+	s := newSite(t, "none")
+	s.newDisk(t, map[string][]byte{"main/incoming/" + seg1: s.truth[seg1], "main/wals/" + seg1[:16] + "/" + seg2: s.truth[seg2]})
+	s.disk.Mark(acknowledged(seg1))
+	s.failOnce(t, faultfs.SyncDir, "main/wals", "rebuild-xlogdb")
+	s.Must(t, "archive-wal", "main")
+	s.checkIndexSurvives(t)
+}
+
+// failOnce runs a command in which the first operation of a kind on a path fails, as the command must.
+func (s *site) failOnce(t *testing.T, kind faultfs.Kind, path, command string) {
+	t.Helper()
+	failed := false
+	s.disk.Before(func(op faultfs.Op) syscall.Errno {
+		if failed || op.Kind != kind || op.Path != path {
+			return 0
+		}
+		failed = true
+		return syscall.EIO
+	})
+	if r := s.Barman(t, command, "main"); r.Exit == 0 || !failed {
+		t.Errorf("%s of %s has failed: %v; %s has exit code %d", kind, path, failed, command, r.Exit)
+	}
+	s.disk.Before(nil)
+}
+
+// checkIndexSurvives loses the power wherever that may cost something.
+func (s *site) checkIndexSurvives(t *testing.T) {
+	t.Helper()
+	checkIndex(t, s.Layout("main"))
 	if err := newWALWitness(s.truth).replay(s.disk.Base(), s.disk.Log()); err != nil {
 		t.Error(err)
 	}
