@@ -191,6 +191,11 @@ func (s *server) restorer(o recovery.Options) *recovery.Restorer {
 		PathPrefix: append(slices.Clone(s.PathPrefix), s.cfg.Global.PathPrefix...),
 		Out:        s.out, Log: s.log, Now: now, Zone: time.Local,
 	}
+	for _, other := range s.cfg.Servers {
+		if other.Name != s.Name {
+			r.OtherCatalogs = append(r.OtherCatalogs, layoutOf(other))
+		}
+	}
 	if !s.Passive() {
 		r.Archive = func(ctx context.Context) error { return backupWAL{s: s}.Archive(ctx) }
 	}

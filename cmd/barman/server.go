@@ -38,13 +38,17 @@ type server struct {
 }
 
 func (a *app) server(c *config.Server) *server {
-	s := &server{app: a, Server: c, layout: catalog.Layout{
+	s := &server{app: a, Server: c, layout: layoutOf(c)}
+	s.catalog = catalog.New(s.layout)
+	return s
+}
+
+func layoutOf(c *config.Server) catalog.Layout {
+	return catalog.Layout{
 		Server: c.Name, Backup: c.BackupDirectory, Base: c.BasebackupsDirectory, WALs: c.WALsDirectory,
 		Incoming: c.IncomingWALsDirectory, Streaming: c.StreamingWALsDirectory, Errors: c.ErrorsDirectory,
 		XlogDB: c.XlogDBDirectory,
-	}}
-	s.catalog = catalog.New(s.layout)
-	return s
+	}
 }
 
 // index is the server's WAL index.

@@ -2,9 +2,10 @@ package config
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/barman-go/barman/core/fsx"
 )
 
 // conflictLabels are the directories that must not coincide, in the order in which they are compared.
@@ -14,12 +15,12 @@ var conflictLabels = []string{
 }
 
 // directories lists the server's directories with their real paths.
-func (s *Server) directories(real realPaths) []serverDirectory {
+func (s *Server) directories(real fsx.RealPaths) []serverDirectory {
 	dirs := make([]serverDirectory, 0, len(conflictLabels))
 	for _, label := range conflictLabels {
 		path := s.values.text(label)
 		if filepath.IsAbs(path) {
-			dirs = append(dirs, serverDirectory{label: label, path: path, real: real.of(path)})
+			dirs = append(dirs, serverDirectory{label: label, path: path, real: real.Of(path)})
 		}
 	}
 	return dirs
@@ -33,45 +34,6 @@ func (d serverDirectory) String() string {
 		return fmt.Sprintf("%s=%s (symlink to: %s)", d.label, d.path, d.real)
 	}
 	return d.label + "=" + d.path
-}
-
-// realPaths remembers what the names of directories lead to: those of hundreds of servers have most of their path in common.
-type realPaths map[string]string
-
-// of resolves the symbolic links of an absolute path, as far as it exists. A dangling link is followed, too, or two servers could
-// meet behind it once its target is created.
-func (r realPaths) of(path string) string { return r.walk("/", filepath.Clean(path)) }
-
-// walk goes along a path from a directory without links.
-func (r realPaths) walk(from, path string) string {
-	for name := range strings.SplitSeq(path, "/") {
-		switch name {
-		case "", ".":
-		case "..":
-			from = filepath.Dir(from)
-		default:
-			from = r.step(filepath.Join(from, name))
-		}
-	}
-	return from
-}
-
-// step resolves the last name of a path.
-func (r realPaths) step(path string) string {
-	if real, ok := r[path]; ok {
-		return real
-	}
-	r[path] = path // where links go in a circle
-	target, err := os.Readlink(path)
-	if err != nil {
-		return path
-	}
-	from := filepath.Dir(path)
-	if filepath.IsAbs(target) {
-		from = "/"
-	}
-	r[path] = r.walk(from, target)
-	return r[path]
 }
 
 // checkConflictsWithin refuses a server whose directories coincide: one of them would be cleaned as the other.

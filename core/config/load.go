@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/barman-go/barman/core/fsx"
 )
 
 // EnvConfigFile names the environment variable that holds the path of the main file when LoadOptions.Path is empty.
@@ -53,7 +55,7 @@ func Load(opts LoadOptions) (*Config, Diagnostics) {
 	l := &loader{
 		opts: opts, barman: &section{kind: blockBarman, attrs: map[string]attribute{}},
 		servers: map[string]*section{}, models: map[string]*section{}, barmanVars: map[string]cty.Value{},
-		real: realPaths{},
+		real: fsx.RealPaths{},
 	}
 	cfg := l.load()
 	if l.diags.Fatal() {
@@ -77,7 +79,7 @@ type loader struct {
 	// shared are the readings of the barman block's attributes.
 	shared map[string]setting
 	seen   evaluated
-	real   realPaths
+	real   fsx.RealPaths
 }
 
 func (l *loader) fatal(format string, args ...any) {

@@ -1,6 +1,8 @@
 package recovery
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -192,20 +194,27 @@ func TestTablespacesMustNotMeet(t *testing.T) {
 	}
 }
 
-func TestNothingIsRestoredIntoTheCatalog(t *testing.T) {
+func TestNothingIsRestoredIntoACatalog(t *testing.T) {
 	layout := catalog.DefaultLayout("/var/lib/barman", "main")
 	layout.Base = "/backups/main"
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/var/lib/barman", link); err != nil {
+		t.Fatal(err)
+	}
 	for _, tc := range []struct{ destination, hot, wal, want string }{
 		{"/srv/pg", "/srv/hot", "/srv/wal", ""},
 		{"/var/lib/barman/mainly", "/srv/hot", "/srv/wal", ""},
 		{"/var/lib/barman/main/x", "/srv/hot", "/srv/wal", "'/var/lib/barman/main/x' lies in the catalog of server main"},
 		{"/srv/pg", "/backups/main/hot", "/srv/wal", "'/backups/main/hot' lies in the catalog"},
 		{"/srv/pg", "/srv/hot", "/var/lib/barman/main/wals", "'/var/lib/barman/main/wals' lies in the catalog"},
+		{"/var/lib/barman/other/base", "/srv/hot", "/srv/wal", "'/var/lib/barman/other/base' lies in the catalog of server other"},
+		{link + "/main/x", "/srv/hot", "/srv/wal", "/link/main/x' lies in the catalog of server main"},
+		{"/backups", "/srv/hot", "/srv/wal", "'/backups' holds the catalog of server main"},
 	} {
 		p := &Plan{
 			Server: "main", Destination: tc.destination, WALDirectory: tc.wal, Tablespaces: []Tablespace{{Name: "hot", Location: tc.hot}},
 		}
-		p.checkOutside(layout)
+		p.checkOutside([]catalog.Layout{layout, catalog.DefaultLayout("/var/lib/barman", "other"), {Server: "broken", Backup: "relative"}})
 		checkTexts(t, tc.destination+" "+tc.hot+" "+tc.wal, p.Problems, tc.want)
 	}
 }

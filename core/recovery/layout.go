@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/fsx"
 )
 
 // clusterDirectories are those that initdb makes in a data directory, and pg_xlog of PostgreSQL before 10. A tablespace or a staging
@@ -55,11 +56,28 @@ func (p *Plan) checkStagingWAL() {
 	}
 }
 
-// checkOutside refuses to restore into the catalog: what retention removes, and what is archived, must not meet a running server.
-func (p *Plan) checkOutside(layout catalog.Layout) {
+// checkOutside refuses to restore into a catalog, or around one: what retention removes, and what is archived, must not meet a
+// running server. Links on the way are followed.
+func (p *Plan) checkOutside(catalogs []catalog.Layout) {
+	const advice = "Choose a different location."
+	real := fsx.RealPaths{}
 	for _, dir := range p.directories() {
-		if inside(dir, layout.Backup) || inside(dir, layout.Base) || inside(dir, layout.WALs) {
-			p.refuse(fmt.Sprintf("The destination '%s' lies in the catalog of server %s", dir, p.Server), "Choose a different location.")
+		at := real.Of(dir)
+		for _, c := range catalogs {
+			lies, holds := false, false
+			for _, owned := range c.Directories() {
+				// A server that is not configured right may have any.
+				if filepath.IsAbs(owned) {
+					lies = lies || inside(at, real.Of(owned))
+					holds = holds || inside(real.Of(owned), at)
+				}
+			}
+			switch {
+			case lies:
+				p.refuse(fmt.Sprintf("The destination '%s' lies in the catalog of server %s", dir, c.Server), advice)
+			case holds:
+				p.refuse(fmt.Sprintf("The destination '%s' holds the catalog of server %s", dir, c.Server), advice)
+			}
 		}
 	}
 }

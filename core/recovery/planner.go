@@ -274,7 +274,7 @@ func (r *Restorer) planDestination(ctx context.Context, o *Options, copier Copie
 	}
 	p.Found = found
 	if !o.remote() {
-		p.checkOutside(r.Catalog.Layout)
+		p.checkOutside(append([]catalog.Layout{r.Catalog.Layout}, r.OtherCatalogs...))
 	}
 	p.checkDestinationFound(found)
 	if p.staged() {

@@ -70,6 +70,8 @@ type WALClient struct {
 type Restorer struct {
 	Server  string
 	Catalog *catalog.Catalog
+	// OtherCatalogs are those of the other servers of this host, which no restore may write into.
+	OtherCatalogs []catalog.Layout
 	// LockDir is barman_lock_directory.
 	LockDir string
 	WAL     Decoder

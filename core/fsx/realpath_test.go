@@ -1,4 +1,4 @@
-package config
+package fsx
 
 import (
 	"os"
@@ -22,7 +22,7 @@ func TestRealPaths(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	real := realPaths{}
+	real := RealPaths{}
 	for _, path := range []string{"", "a", "abs", "abs/c", "link/c", "a/rel", "a/b/up", "link/up", "a/behind", "a/behind/c", "a/../abs"} {
 		path = filepath.Join(dir, path)
 		want, err := filepath.EvalSymlinks(path)
@@ -30,7 +30,7 @@ func TestRealPaths(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 { // what is remembered, too
-			if got := real.of(path); got != want {
+			if got := real.Of(path); got != want {
 				t.Errorf("%s is %s, want %s", path, got, want)
 			}
 		}
@@ -38,11 +38,11 @@ func TestRealPaths(t *testing.T) {
 	for path, want := range map[string]string{
 		"none": "none", "none/x": "none/x", "abs/none": "a/b/none", "dangling": "a/none/x", "dangling/y": "a/none/x/y",
 	} {
-		if got := real.of(filepath.Join(dir, path)); got != filepath.Join(dir, want) {
+		if got := real.Of(filepath.Join(dir, path)); got != filepath.Join(dir, want) {
 			t.Errorf("%s is %s, want %s", path, got, want)
 		}
 	}
-	if got := real.of(filepath.Join(dir, "loop/x")); filepath.Base(got) != "x" {
+	if got := real.Of(filepath.Join(dir, "loop/x")); filepath.Base(got) != "x" {
 		t.Errorf("a circle of links leads to %s", got)
 	}
 }
