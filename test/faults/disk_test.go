@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/barman-go/barman/core/catalog"
+	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/core/wal"
 	"github.com/barman-go/barman/test/e2e/backuphost"
 	"github.com/barman-go/barman/test/faults/internal/faultfs"
@@ -158,10 +159,13 @@ func (s *site) mustPut(t *testing.T, names ...string) {
 	}
 }
 
-// deliver copies a file into incoming/ or streaming/ as cp does it, without an fsync.
+// deliver copies files into a directory as cp does it, without an fsync. The directory is there for good.
 func (s *site) deliver(t *testing.T, dir string, names ...string) {
 	t.Helper()
-	s.MakeDir(t, dir)
+	if err := fsx.MkdirAll(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	s.MakeDir(t, dir) // which gives it to barman's user
 	for _, name := range names {
 		s.WriteFile(t, filepath.Join(dir, name), string(s.truth[name]), 0o644)
 	}

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/barman-go/barman/core/catalog"
-	"github.com/barman-go/barman/core/fsx"
 	"github.com/barman-go/barman/test/faults/internal/faultfs"
 	"github.com/barman-go/barman/test/lab"
 )
@@ -174,9 +173,6 @@ func TestAFailedFsyncOfAnArchivedFileIsNotForgotten(t *testing.T) {
 	layout := s.Layout("main")
 	s.disk.Mark(forgotten(seg1)) // until the source is removed
 	dir := filepath.Join(layout.WALs, seg1[:16])
-	if err := fsx.MkdirAll(dir, 0o777); err != nil { // which is durable
-		t.Fatal(err)
-	}
 	s.deliver(t, dir, seg1)
 	s.disk.Before(func(op faultfs.Op) syscall.Errno {
 		if op.Kind == faultfs.Sync && op.Path == "main/wals/"+seg1[:16]+"/"+seg1 {
@@ -222,7 +218,10 @@ func TestAFailedFsyncOfTheIndexIsNotForgotten(t *testing.T) {
 // the new one must not go with it.
 func TestTheNameOfTheIndexIsDurableBeforeItCounts(t *testing.T) {
 	s := newSite(t, "none")
-	s.newDisk(t, map[string][]byte{"main/incoming/" + seg1: s.truth[seg1], "main/wals/" + seg1[:16] + "/" + seg2: s.truth[seg2]})
+	archived := catalog.WALRecord{Name: seg2, Size: segmentSize, ModTime: 1.5}
+	s.newDisk(t, map[string][]byte{
+		"main/incoming/" + seg1: s.truth[seg1], "main/wals/" + seg2[:16] + "/" + seg2: s.truth[seg2], "main/wals/main-xlog.db": archived.AppendTo(nil),
+	})
 	s.disk.Mark(acknowledged(seg1))
 	s.failOnce(t, faultfs.SyncDir, "main/wals", "rebuild-xlogdb")
 	s.Must(t, "archive-wal", "main")

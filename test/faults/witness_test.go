@@ -105,9 +105,10 @@ func (w *walWitness) flushed(lsn wal.LSN) {
 }
 
 // check looks for what was promised: each file is whole in the archive, and in the index; or it waits, whole, to be archived. And no name
-// in the archive stands for a file that is not whole, for a restore would take it.
+// in the archive stands for a file that is not whole, for a restore would take it, nor for one to which nothing leads: it has a line in the
+// index, or its source, by which the next run finds it.
 func (w *walWitness) check(s *powerloss.State) error {
-	archived, waiting := map[string]bool{}, map[string]bool{}
+	archived, waiting, named, sources := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	var index map[string]bool
 	last, lastSize := wal.SegmentForLSN(1, w.position, segmentSize).String(), int(w.position.Offset(segmentSize))
 	for file, content := range s.Files() {
@@ -125,6 +126,13 @@ func (w *walWitness) check(s *powerloss.State) error {
 			lastSize = 0 // found
 		}
 		whole := matching == len(truth)
+		if partial {
+			// No line leads to a partial segment.
+		} else if strings.HasPrefix(file, "main/wals/") {
+			named[name] = true
+		} else {
+			sources[name] = true
+		}
 		switch {
 		case !strings.HasPrefix(file, "main/wals/"):
 			waiting[name] = waiting[name] || whole
@@ -145,6 +153,11 @@ func (w *walWitness) check(s *powerloss.State) error {
 			return fmt.Errorf("%s is in the archive only, and not in the index", name)
 		default:
 			return fmt.Errorf("%s is lost", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		if !index[name] && !sources[name] {
+			return fmt.Errorf("%s is in the archive, and nothing leads to it", name)
 		}
 	}
 	if lastSize > 0 {
