@@ -23,12 +23,13 @@ type process struct {
 	// leave is Command.LeaveBackground.
 	leave bool
 	stdin *os.File // our end, nil unless Stdin is copied
+	input source
 	// pipes are read until their end, or, once the tool is gone, until they are idle.
 	pipes  []*drain
 	stderr *lineKeeper
 }
 
-// start starts the tool. stop is called with the error when c.Stdout fails.
+// start starts the tool. stop is called with the error when c.Stdout or c.Stdin fails.
 func start(path, tool string, c Command, stop context.CancelCauseFunc) (_ *process, err error) {
 	cmd := exec.Command(path, c.Args...)
 	cmd.Args[0] = c.Name
@@ -92,21 +93,47 @@ func start(path, tool string, c Command, stop context.CancelCauseFunc) (_ *proce
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", path, err)
 	}
-	p.serve(c.Stdin)
+	p.input.r = c.Stdin
+	p.serve(stop)
 	return p, nil
 }
 
-func (p *process) serve(stdin io.Reader) {
+func (p *process) serve(stop context.CancelCauseFunc) {
 	for _, d := range p.pipes {
 		go d.run()
 	}
 	if p.stdin != nil {
 		go func() {
 			// A tool that does not read all its input says why itself; EPIPE would add nothing.
-			_, _ = io.Copy(p.stdin, stdin)
+			_, _ = io.Copy(p.stdin, &p.input)
+			if err := p.input.failure(); err != nil {
+				// Before the tool sees an end: it would take a part for the whole.
+				stop(err)
+			}
 			_ = p.stdin.Close()
 		}()
 	}
+}
+
+// source is what a tool reads. It remembers an error, which the tool could not tell from the end.
+type source struct {
+	r      io.Reader
+	failed atomic.Pointer[error]
+}
+
+func (s *source) Read(b []byte) (int, error) {
+	n, err := s.r.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.failed.Store(&err)
+	}
+	return n, err
+}
+
+func (s *source) failure() error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 func (p *process) close() {

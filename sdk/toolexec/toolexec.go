@@ -27,7 +27,8 @@ type Command struct {
 	WholeEnv []string
 	// Dir is the working directory; empty means that of this process.
 	Dir string
-	// Stdin is /dev/null when nil. An *os.File is passed directly, without a copy through this process.
+	// Stdin is /dev/null when nil. An *os.File is passed directly, without a copy through this process. An error from Read, other than
+	// io.EOF, stops the tool and is returned.
 	Stdin io.Reader
 	// Stdout is /dev/null when nil. An *os.File is passed directly. An error from Write stops the tool and is returned.
 	Stdout io.Writer
@@ -98,6 +99,9 @@ func Run(ctx context.Context, c Command) (int, error) {
 	status, stopped := p.wait(stoppable)
 	if outputErr := p.outputErr(); outputErr != nil && ctx.Err() == nil {
 		return -1, fmt.Errorf("output of %s: %w", tool, outputErr)
+	}
+	if inputErr := p.input.failure(); inputErr != nil && ctx.Err() == nil {
+		return -1, fmt.Errorf("input of %s: %w", tool, inputErr)
 	}
 	if stopped {
 		return -1, fmt.Errorf("%s stopped: %w", tool, ctx.Err())

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -154,6 +155,18 @@ func TestSlowWriterLosesNothing(t *testing.T) {
 func TestToolThatIgnoresItsInputIsNoError(t *testing.T) {
 	if _, err := Run(t.Context(), Command{Name: "true", Stdin: strings.NewReader(strings.Repeat("x", 1<<20))}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFailingInputIsNotTakenForItsEnd has tools that would be content with what came before the error.
+func TestFailingInputIsNotTakenForItsEnd(t *testing.T) {
+	errDisk := errors.New("input/output error")
+	for _, script := range []string{"cat", "cat; sleep 600"} {
+		c := sh(script)
+		c.Stdin = io.MultiReader(strings.NewReader("a part"), iotest.ErrReader(errDisk))
+		if _, err := Run(t.Context(), c); !errors.Is(err, errDisk) {
+			t.Errorf("%s: %v", script, err)
+		}
 	}
 }
 
