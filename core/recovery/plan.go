@@ -68,6 +68,8 @@ type Plan struct {
 	sound bool
 	// reachable are the files of the archive that recovery could read, whatever the target needs.
 	reachable []WALFile
+	// otherTimelines are those that the backup leads to besides the one of the plan, rising.
+	otherTimelines []wal.TimelineID
 
 	Warnings []string
 	// Problems are the reasons not to start. A plan that has any is not run.

@@ -231,6 +231,7 @@ func (r *Restorer) planWAL(ctx context.Context, o *Options, p *Plan) error {
 		p.warn("%s", chosen.warning)
 	}
 	p.Timeline, p.Path, p.TimelineSetting = chosen.timeline, chosen.path, chosen.setting
+	p.otherTimelines = archived.otherTimelines(p.Backup, p.Timeline)
 	p.WAL = chooseWAL(p.Target, p.Backup, p.Path, archived)
 	p.reachable = p.WAL.Files
 	p.WAL.problems(p, o.GetWAL)

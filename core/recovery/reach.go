@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/barman-go/barman/core/catalog"
@@ -86,17 +88,37 @@ func checkTime(ctx context.Context, p *Plan, soft bool, now time.Time, open segm
 			continue
 		case newest.IsZero():
 			p.unreachable(soft, fmt.Sprintf("The requested target time %s cannot be reached: no transaction ended in the archived WAL after the backup",
-				p.Target.Text), reachAdvice)
+				p.Target.Text), p.reachAdvice())
 			return nil
 		}
 		p.unreachable(soft, fmt.Sprintf("The requested target time %s is after the last WAL: the newest transaction in the archive ended at %s",
-			p.Target.Text, catalog.FormatTime(newest.In(target.Location()))), reachAdvice)
+			p.Target.Text, catalog.FormatTime(newest.In(target.Location()))), p.reachAdvice())
 		return nil
 	}
 }
 
-const reachAdvice = "Choose an earlier target, leave the target out to recover everything that is archived, or archive more WAL " +
-	"(barman switch-wal --archive) and run the command again."
+// reachAdvice is what can be done about a target that the WAL of this timeline does not have.
+func (p *Plan) reachAdvice() string {
+	advice := "Choose an earlier target, leave the target out to recover everything that is archived, or archive more WAL " +
+		"(barman switch-wal --archive) and run the command again."
+	if len(p.otherTimelines) > 0 {
+		advice += fmt.Sprintf(" This was looked for on timeline %d; the backup also leads to %s, see --target-tli.",
+			p.Timeline, timelineList(p.otherTimelines))
+	}
+	return advice
+}
+
+func timelineList(timelines []wal.TimelineID) string {
+	if len(timelines) == 1 {
+		return fmt.Sprintf("timeline %d", timelines[0])
+	}
+	names := make([]string, len(timelines))
+	for i, t := range timelines {
+		names[i] = strconv.Itoa(int(t))
+	}
+	last := len(names) - 1
+	return "timelines " + strings.Join(names[:last], ", ") + " and " + names[last]
+}
 
 // stopAtTime looks for an earlier segment with a commit that stops recovery than the one that is known. Commits are
 // almost in the order of their times, so halving finds the first one by reading few segments. Where they are not, the
@@ -160,7 +182,7 @@ func checkLSN(ctx context.Context, p *Plan, soft bool, open segmentOpener) error
 	}
 	if found == nil {
 		p.unreachable(soft, fmt.Sprintf("The target LSN %s cannot be reached: no record at or after it is archived, and the archive leads only to %s",
-			p.Target.LSN, p.WAL.Available), reachAdvice)
+			p.Target.LSN, p.WAL.Available), p.reachAdvice())
 		return nil
 	}
 	p.WAL.stopAt(*found, size)

@@ -41,7 +41,7 @@ func checkXID(ctx context.Context, p *Plan, soft bool, open segmentOpener) error
 		p.warn("No transaction %s ended in the archived WAL after the backup, unless it was a prepared one.", p.Target.Text)
 	default:
 		p.unreachable(soft, fmt.Sprintf("The target transaction %s cannot be reached: it did not end in the archived WAL after the backup", p.Target.Text),
-			"Subtransactions, and transactions that have changed nothing, do not count. "+reachAdvice)
+			"Subtransactions, and transactions that have changed nothing, do not count. "+p.reachAdvice())
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func checkName(ctx context.Context, p *Plan, soft bool, open segmentOpener) erro
 		p.stopAtMark(*found, "restore point '"+p.Target.Text+"' was made")
 	default:
 		p.unreachable(soft, fmt.Sprintf("The restore point '%s' cannot be reached: it is not in the archived WAL after the backup", p.Target.Text),
-			"Check the name, upper and lower case included. "+reachAdvice)
+			"Check the name, upper and lower case included. "+p.reachAdvice())
 	}
 	return nil
 }

@@ -271,3 +271,11 @@ func textOf(v any) string {
 	}
 	return v.(string)
 }
+
+func TestTimelineList(t *testing.T) {
+	for want, timelines := range map[string][]wal.TimelineID{"timeline 3": {3}, "timelines 1 and 3": {1, 3}, "timelines 1, 2 and 16": {1, 2, 16}} {
+		if got := timelineList(timelines); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/barman-go/barman/core/catalog"
@@ -76,6 +77,21 @@ func chooseDefaultRoute(b *catalog.BackupInfo, standby, archiveRecovery bool, a 
 			"Use --target-tli to choose another one.", best, b.Timeline)
 	}
 	return r, problem
+}
+
+// otherTimelines are those besides one that recovery of the backup could follow, rising.
+func (a *Archived) otherTimelines(b *catalog.BackupInfo, chosen wal.TimelineID) []wal.TimelineID {
+	others := []wal.TimelineID{}
+	if chosen != b.Timeline {
+		others = append(others, b.Timeline)
+	}
+	for tli, h := range a.Histories {
+		if tli > b.Timeline && tli != chosen && descends(h, b) {
+			others = append(others, tli)
+		}
+	}
+	slices.Sort(others)
+	return others
 }
 
 func descends(h wal.History, b *catalog.BackupInfo) bool {

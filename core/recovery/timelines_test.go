@@ -26,6 +26,7 @@ func TestRestoreChoosesBetweenTimelines(t *testing.T) {
 	}
 	standby.MustSQL(t, "SELECT pg_promote()")
 	insert(s.cluster, "3")
+	s.cluster.MustSQL(t, "SELECT pg_create_restore_point('left behind')")
 	insert(standby, "4")
 	s.archiveAll(t)
 	(&site{cluster: standby}).archiveAll(t)
@@ -53,6 +54,22 @@ func TestRestoreChoosesBetweenTimelines(t *testing.T) {
 		}
 		return c
 	}
+
+	t.Run("target on another timeline", func(t *testing.T) {
+		r, _, _ := newRestorer(t, s.layout)
+		dir := lab.ScratchDir(t)
+		o := Options{
+			Backup: "latest", Destination: filepath.Join(dir, "data"), Tablespaces: []string{"hot:" + filepath.Join(dir, "hot")}, TargetName: "left behind",
+		}
+		want := "looked for on timeline 2; the backup also leads to timeline 1, see --target-tli."
+		if _, err := r.Plan(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+		o.TargetTimeline = "1"
+		if plan, err := r.Plan(t.Context(), o); err != nil || plan.Timeline != 1 {
+			t.Errorf("where the hint leads: %v", err)
+		}
+	})
 
 	t.Run("newest timeline, remote", func(t *testing.T) {
 		dir := lab.ScratchDir(t)
