@@ -19,21 +19,20 @@ import (
 )
 
 type backupFlags struct {
-	immediate, notImmediate bool
-	reuse                   string
-	retryTimes, retrySleep  int
-	noRetry                 bool
-	jobs                    int
-	batchSize, batchPeriod  int
-	bwlimit                 int
-	wait                    bool
-	waitTimeout             int
-	keepalive               int
-	name                    string
-	checkTimeout            int
-	incremental             string
-	servers                 int
-	manifest, noManifest    bool
+	immediate              bool
+	reuse                  string
+	retryTimes, retrySleep int
+	jobs                   int
+	batchSize, batchPeriod int
+	bwlimit                int
+	wait                   bool
+	waitTimeout            int
+	keepalive              int
+	name                   string
+	checkTimeout           int
+	incremental            string
+	servers                int
+	manifest               bool
 }
 
 func newBackupCommand(a *app) *cobra.Command {
@@ -63,9 +62,6 @@ this one. That takes PostgreSQL 17 with summarize_wal, and backup_method = "post
 					return usageError{err}
 				}
 			}
-			if !oneOf(f.reuse, "", "copy", "link", "off") {
-				return usageError{fmt.Errorf("invalid choice %q for --reuse-backup (choose from copy, link, off)", f.reuse)}
-			}
 			servers, err := a.servers(args, normalDirect)
 			if err != nil {
 				return err
@@ -82,43 +78,39 @@ this one. That takes PostgreSQL 17 with summarize_wal, and backup_method = "post
 }
 
 func (f *backupFlags) register(fl *pflag.FlagSet) {
-	fl.BoolVar(&f.immediate, "immediate-checkpoint", false, "make the initial checkpoint at full speed")
-	fl.BoolVar(&f.notImmediate, "no-immediate-checkpoint", false, "spread the initial checkpoint over time")
+	onOff(fl, &f.immediate, "immediate-checkpoint", "make the initial checkpoint at full speed", "spread the initial checkpoint over time")
 	fl.StringVar(&f.incremental, "incremental", "", "copy only the blocks that have changed since `BACKUP_ID` (PostgreSQL 17)")
-	fl.StringVar(&f.reuse, "reuse-backup", "", "share unchanged files with the previous backup: `MODE` link, copy or off")
-	fl.Lookup("reuse-backup").NoOptDefVal = "link"
-	fl.Lookup("reuse-backup").Annotations = map[string][]string{argparse.OptionalValues: {"link", "copy", "off"}}
-	addCopyFlags(fl, &f.retryTimes, &f.retrySleep, &f.noRetry, &f.jobs, &f.batchSize, &f.batchPeriod, &f.bwlimit)
+	reuse := fl.VarPF(choice{&f.reuse, []string{"copy", "link", "off"}}, "reuse-backup", "",
+		"share unchanged files with the previous backup: `MODE` link, copy or off")
+	reuse.NoOptDefVal = "link"
+	reuse.Annotations = map[string][]string{argparse.OptionalValue: {}}
+	addCopyFlags(fl, &f.retryTimes, &f.retrySleep, &f.jobs, &f.batchSize, &f.batchPeriod, &f.bwlimit)
 	positive(fl, &f.servers, "jobs-servers", "", "back up `N` servers at the same time")
 	fl.BoolVarP(&f.wait, "wait", "w", false, "wait until the WAL of the backup is archived")
 	nonNegative(fl, &f.waitTimeout, "wait-timeout", "wait at most `SECONDS`; 0 is for ever")
 	nonNegative(fl, &f.keepalive, "keepalive-interval", "probe the PostgreSQL session every `SECONDS`; 0 never")
 	fl.StringVar(&f.name, "name", "", "a friendly `NAME`, usable wherever a backup id is")
-	fl.BoolVar(&f.manifest, "manifest", false, "write a backup_manifest after an rsync backup")
-	fl.BoolVar(&f.noManifest, "no-manifest", false, "do not write a backup_manifest")
+	onOff(fl, &f.manifest, "manifest", "write a backup_manifest after an rsync backup", "do not write a backup_manifest")
 	nonNegative(fl, &f.checkTimeout, "check-timeout", "give the checks before the backup at most `SECONDS`; 0 is no limit")
 }
 
 // override lays the command line over the server's options.
 func (f *backupFlags) override(cmd *cobra.Command, s *server) {
 	set := func(name string, apply func()) {
-		if cmd.Flags().Changed(name) {
+		if changed(cmd.Flags(), name) {
 			apply()
 		}
 	}
 	set("immediate-checkpoint", func() { s.ImmediateCheckpoint = f.immediate })
-	set("no-immediate-checkpoint", func() { s.ImmediateCheckpoint = !f.notImmediate })
 	set("reuse-backup", func() { s.ReuseBackup = f.reuse })
 	set("retry-times", func() { s.BasebackupRetryTimes = f.retryTimes })
 	set("retry-sleep", func() { s.BasebackupRetrySleep = seconds(f.retrySleep) })
-	set("no-retry", func() { s.BasebackupRetryTimes = 0 })
 	set("jobs", func() { s.ParallelJobs = f.jobs })
 	set("jobs-start-batch-size", func() { s.ParallelJobsStartBatchSize = f.batchSize })
 	set("jobs-start-batch-period", func() { s.ParallelJobsStartBatchPeriod = seconds(f.batchPeriod) })
 	set("bwlimit", func() { s.BandwidthLimit = f.bwlimit })
 	set("keepalive-interval", func() { s.KeepaliveInterval = seconds(f.keepalive) })
 	set("manifest", func() { s.AutogenerateManifest = f.manifest })
-	set("no-manifest", func() { s.AutogenerateManifest = !f.noManifest })
 	set("check-timeout", func() { s.CheckTimeout = seconds(f.checkTimeout) })
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -77,14 +78,71 @@ func positive(fl *pflag.FlagSet, p *int, name, short, help string) {
 }
 
 // addCopyFlags are the options that backup and recover have in common.
-func addCopyFlags(fl *pflag.FlagSet, times, sleep *int, none *bool, jobs, size, period, bwlimit *int) {
+func addCopyFlags(fl *pflag.FlagSet, times, sleep, jobs, size, period, bwlimit *int) {
 	nonNegative(fl, times, "retry-times", "retry a failed copy `N` times")
 	nonNegative(fl, sleep, "retry-sleep", "pause `SECONDS` before a retry")
-	fl.BoolVar(none, "no-retry", false, "do not retry a failed copy")
+	writes(fl, times, 0, "no-retry", "", "do not retry a failed copy")
 	positive(fl, jobs, "jobs", "j", "copy with `N` processes at the same time")
 	positive(fl, size, "jobs-start-batch-size", "", "start at most `N` processes per period")
 	positive(fl, period, "jobs-start-batch-period", "", "the period, in `SECONDS`")
 	nonNegative(fl, bwlimit, "bwlimit", "limit the copy to `KBPS` kilobytes per second in total; 0 is no limit")
+}
+
+// fixed is an option without a value that writes a fixed one. Several with one destination exclude each other, and the last one on the
+// command line wins, whatever comes before it.
+type fixed[T any] struct {
+	to    *T
+	value T
+}
+
+func (fixed[T]) String() string { return "false" }
+func (fixed[T]) Type() string   { return "bool" }
+func (f fixed[T]) Set(text string) error {
+	if text != given {
+		return errors.New("it takes no value")
+	}
+	*f.to = f.value
+	return nil
+}
+
+// given is what pflag sets an option to that stands without a value.
+const given = "true"
+
+// writes adds an option that writes value.
+func writes[T any](fl *pflag.FlagSet, to *T, value T, name, short, help string) {
+	fl.VarPF(fixed[T]{to, value}, name, short, help).NoOptDefVal = given
+}
+
+// onOff adds the options --name and --no-name.
+func onOff(fl *pflag.FlagSet, to *bool, name, on, off string) {
+	writes(fl, to, true, name, "", on)
+	writes(fl, to, false, "no-"+name, "", off)
+}
+
+// changed tells whether an option that addCopyFlags or onOff has added was given, in either form.
+func changed(fl *pflag.FlagSet, name string) bool {
+	return fl.Changed(name) || fl.Changed("no-"+name) || name == "retry-times" && fl.Changed("no-retry")
+}
+
+// choice is an option with a fixed set of values.
+type choice struct {
+	to      *string
+	choices []string
+}
+
+func (c choice) String() string {
+	if c.to == nil {
+		return ""
+	}
+	return *c.to
+}
+func (choice) Type() string { return "string" }
+func (c choice) Set(text string) error {
+	if !slices.Contains(c.choices, text) {
+		return fmt.Errorf("invalid choice %q (choose from %s)", text, strings.Join(c.choices, ", "))
+	}
+	*c.to = text
+	return nil
 }
 
 func fileExists(path string) (bool, error) {

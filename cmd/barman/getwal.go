@@ -56,7 +56,7 @@ Exit code 1: there is no such file; 3: the name is not that of a WAL file, or th
 	fl.StringVarP(&f.output, "output-directory", "o", "", "write to a file of the WAL's name in `DIR`")
 	fl.BoolVarP(&f.partial, "partial", "P", false, "also look for a segment that is not complete")
 	for _, c := range []struct{ name, short, format string }{{"gzip", "z", "gzip"}, {"x", "x", "gzip"}, {"bzip2", "j", "bzip2"}} {
-		fl.VarPF(formatChoice{&f.format, c.format}, c.name, c.short, "compress the output with "+c.format).NoOptDefVal = "true"
+		writes(fl, &f.format, c.format, c.name, c.short, "compress the output with "+c.format)
 	}
 	_ = fl.MarkHidden("x")
 	fl.BoolVar(&f.keep, "keep-compression", false, "write the file as it is stored")
@@ -67,16 +67,6 @@ Exit code 1: there is no such file; 3: the name is not that of a WAL file, or th
 	completeServers(a, cmd)
 	return cmd
 }
-
-// formatChoice is an option that chooses a format; of several, the last one wins.
-type formatChoice struct {
-	to     *string
-	format string
-}
-
-func (c formatChoice) Set(string) error { *c.to = c.format; return nil }
-func (formatChoice) Type() string       { return "bool" }
-func (formatChoice) String() string     { return "false" }
 
 // exitBadWAL is the exit code of get-wal for a bad name or output.
 const exitBadWAL = 3

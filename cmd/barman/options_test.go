@@ -77,6 +77,18 @@ func TestBackupTakesItsOptionsFromConfigurationAndCommandLine(t *testing.T) {
 			server: rsync, args: []string{"--reuse-backup=copy", "--immediate-checkpoint", "--wait", "--wait-timeout", "9"},
 			want: backup.Options{Reuse: transfer.ReuseCopy, Workers: 1, ImmediateCheckpoint: true, Wait: true, WaitTimeout: 9 * time.Second},
 		},
+		"the last of a pair is off": {
+			server: rsync + "  basebackup_retry_times = 5",
+			args:   []string{"--immediate-checkpoint", "--no-immediate-checkpoint", "--manifest", "--no-manifest", "--retry-times", "3", "--no-retry"},
+			want:   backup.Options{Reuse: transfer.ReuseOff, Workers: 1},
+		},
+		"the last of a pair is on": {
+			server: rsync,
+			args:   []string{"--no-immediate-checkpoint", "--immediate-checkpoint", "--no-manifest", "--manifest", "--no-retry", "--retry-times", "3"},
+			want: backup.Options{
+				Reuse: transfer.ReuseOff, Workers: 1, ImmediateCheckpoint: true, Manifest: true, Retry: transfer.Retry{Times: 3},
+			},
+		},
 		"an option without a value": {server: rsync, args: []string{"--reuse-backup"}, want: backup.Options{Reuse: transfer.ReuseLink, Workers: 1}},
 		"pg_basebackup": {
 			server: "  backup_method = \"postgres\"\n  backup_compression = \"zstd\"\n  backup_compression_workers = 3\n  backup_compression_level = 7\n" +
@@ -97,7 +109,7 @@ func TestBackupTakesItsOptionsFromConfigurationAndCommandLine(t *testing.T) {
 			got := backup.Options{
 				Reuse: o.Reuse, BandwidthLimit: o.BandwidthLimit, TablespaceBandwidthLimit: o.TablespaceBandwidthLimit, Workers: o.Workers,
 				ImmediateCheckpoint: o.ImmediateCheckpoint, NetworkCompression: o.NetworkCompression, Compression: o.Compression,
-				Wait: o.Wait, WaitTimeout: o.WaitTimeout,
+				Wait: o.Wait, WaitTimeout: o.WaitTimeout, Manifest: o.Manifest, Retry: transfer.Retry{Times: o.Retry.Times},
 			}
 			if diff := cmp.Diff(tc.want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreTypes(postgres.Conninfo{})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
@@ -125,6 +137,23 @@ func TestRecoverTakesItsOptionsFromConfigurationAndCommandLine(t *testing.T) {
 			args: []string{"--jobs", "4", "--bwlimit", "0", "--no-get-wal", "--recovery-staging-path", "/tmp/x", "--network-compression"},
 			want: recovery.Options{Workers: 4, RecoveryStagingPath: "/tmp/x", NetworkCompression: true},
 		},
+		"the last of a pair is off": {
+			args: []string{
+				"--get-wal", "--no-get-wal", "--delta-restore", "--no-delta-restore", "--network-compression", "--no-network-compression",
+				"--retry-times", "3", "--no-retry",
+			},
+			want: recovery.Options{Workers: 3, BandwidthLimit: 50, RecoveryStagingPath: "/var/tmp/work"},
+		},
+		"the last of a pair is on": {
+			args: []string{
+				"--no-get-wal", "--get-wal", "--no-delta-restore", "--delta-restore", "--no-network-compression", "--network-compression",
+				"--no-retry", "--retry-times", "3",
+			},
+			want: recovery.Options{
+				Workers: 3, BandwidthLimit: 50, RecoveryStagingPath: "/var/tmp/work", GetWAL: true, Delta: true, NetworkCompression: true,
+				Retry: transfer.Retry{Times: 3},
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var f recoverFlags
@@ -135,7 +164,7 @@ func TestRecoverTakesItsOptionsFromConfigurationAndCommandLine(t *testing.T) {
 			}
 			got := recovery.Options{
 				Workers: o.Workers, BandwidthLimit: o.BandwidthLimit, GetWAL: o.GetWAL, NetworkCompression: o.NetworkCompression,
-				RecoveryStagingPath: o.RecoveryStagingPath,
+				RecoveryStagingPath: o.RecoveryStagingPath, Delta: o.Delta, Retry: transfer.Retry{Times: o.Retry.Times},
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

@@ -24,10 +24,8 @@ import (
 type recoverFlags struct {
 	recovery.Options
 	remote                      string
-	getWAL, noGetWAL            bool
-	delta, noDelta              bool
-	compress, noCompress        bool
-	noRetry, plan               bool
+	getWAL, delta, compress     bool
+	plan                        bool
 	jobs, size, period, bwlimit int
 	retryTimes, retrySleep      int
 	stagingLocation             string
@@ -91,19 +89,16 @@ func (f *recoverFlags) register(fl *pflag.FlagSet) {
 	fl.StringArrayVar(&f.Tablespaces, "tablespace", nil, "move a tablespace: `NAME:LOCATION`; may be repeated")
 	fl.StringVar(&f.remote, "remote-ssh-command", "", "restore on another host, reached with `COMMAND`")
 	fl.StringVar(&f.StagingWALDirectory, "staging-wal-directory", "", "put the WAL of a point-in-time recovery into `DIR`")
-	fl.BoolVar(&f.getWAL, "get-wal", false, "let PostgreSQL fetch WAL from here while it recovers")
-	fl.BoolVar(&f.noGetWAL, "no-get-wal", false, "copy the WAL")
-	fl.BoolVar(&f.delta, "delta-restore", false, "allow a destination that is not empty, and copy only what differs")
-	fl.BoolVar(&f.noDelta, "no-delta-restore", false, "want an empty destination")
-	fl.BoolVar(&f.compress, "network-compression", false, "compress the copy to another host")
-	fl.BoolVar(&f.noCompress, "no-network-compression", false, "do not compress the copy")
+	onOff(fl, &f.getWAL, "get-wal", "let PostgreSQL fetch WAL from here while it recovers", "copy the WAL")
+	onOff(fl, &f.delta, "delta-restore", "allow a destination that is not empty, and copy only what differs", "want an empty destination")
+	onOff(fl, &f.compress, "network-compression", "compress the copy to another host", "do not compress the copy")
 	fl.StringVar(&f.ConfFilename, "recovery-conf-filename", "", "write recovery settings to `FILE` (default: postgresql.auto.conf)")
 	fl.IntVar(&f.OptionPort, "recovery-option-port", 0, "ssh `PORT` in the restore_command of a remote --get-wal")
 	fl.StringVar(&f.StagingPath, "staging-path", "", "work area for compressed and incremental backups: an absolute `PATH`")
 	fl.StringVar(&f.stagingLocation, "staging-location", "", "`HOST` of the work area: local or remote")
 	fl.StringVar(&f.RecoveryStagingPath, "recovery-staging-path", "", "deprecated, use --staging-path `PATH`")
 	fl.StringVar(&f.LocalStagingPath, "local-staging-path", "", "deprecated, use --staging-path `PATH`")
-	addCopyFlags(fl, &f.retryTimes, &f.retrySleep, &f.noRetry, &f.jobs, &f.size, &f.period, &f.bwlimit)
+	addCopyFlags(fl, &f.retryTimes, &f.retrySleep, &f.jobs, &f.size, &f.period, &f.bwlimit)
 }
 
 // neverEmpty are options that decide where to and up to what is restored. An empty value is a script's variable that was not set, and
@@ -130,31 +125,26 @@ func (f *recoverFlags) options(cmd *cobra.Command, s *server, id, destination st
 	o.Retry = transfer.Retry{Times: s.BasebackupRetryTimes, Sleep: s.BasebackupRetrySleep}
 	o.StartBatchSize, o.StartBatchPeriod = s.ParallelJobsStartBatchSize, s.ParallelJobsStartBatchPeriod
 	o.RemoteCommand = f.remote
-	changed := cmd.Flags().Changed
 	for _, c := range []struct {
 		name  string
 		apply func()
 	}{
 		{"get-wal", func() { o.GetWAL = f.getWAL }},
-		{"no-get-wal", func() { o.GetWAL = !f.noGetWAL }},
 		{"delta-restore", func() { o.Delta = f.delta }},
-		{"no-delta-restore", func() { o.Delta = !f.noDelta }},
 		{"network-compression", func() { o.NetworkCompression = f.compress }},
-		{"no-network-compression", func() { o.NetworkCompression = !f.noCompress }},
 		{"jobs", func() { o.Workers = f.jobs }},
 		{"jobs-start-batch-size", func() { o.StartBatchSize = f.size }},
 		{"jobs-start-batch-period", func() { o.StartBatchPeriod = seconds(f.period) }},
 		{"bwlimit", func() { o.BandwidthLimit = f.bwlimit }},
 		{"retry-times", func() { o.Retry.Times = f.retryTimes }},
 		{"retry-sleep", func() { o.Retry.Sleep = seconds(f.retrySleep) }},
-		{"no-retry", func() { o.Retry.Times = 0 }},
 	} {
-		if changed(c.name) {
+		if changed(cmd.Flags(), c.name) {
 			c.apply()
 		}
 	}
 	o.CombineMode = s.CombineMode
-	o.StagingLocation, o.LocationTyped = s.StagingLocation, changed("staging-location")
+	o.StagingLocation, o.LocationTyped = s.StagingLocation, cmd.Flags().Changed("staging-location")
 	if o.LocationTyped {
 		o.StagingLocation = f.stagingLocation
 	}

@@ -1,6 +1,6 @@
 // Package argparse gives cobra the habits of Python's argparse, which scripts that call Barman rely on: long options may be
-// shortened to any unambiguous prefix, and an option whose value may be left out takes the next word when that is one of
-// its values.
+// shortened to any unambiguous prefix, and an option whose value may be left out takes the next word unless that is an
+// option.
 //
 //	barman backup --imm --reuse-backup off main
 //	barman backup --immediate-checkpoint --reuse-backup=off main      what Expand makes of it
@@ -55,7 +55,7 @@ func Expand(root *cobra.Command, args []string) (out []string, cmd *cobra.Comman
 			if flag.NoOptDefVal == "" {
 				i++
 				out = append(out, args[i])
-			} else if slices.Contains(flag.Annotations[OptionalValues], args[i+1]) {
+			} else if _, ok := flag.Annotations[OptionalValue]; ok && !strings.HasPrefix(args[i+1], "-") {
 				i++
 				out[len(out)-1] = full + "=" + args[i]
 			}
@@ -75,8 +75,9 @@ func Expand(root *cobra.Command, args []string) (out []string, cmd *cobra.Comman
 	return out, cmd, nil
 }
 
-// OptionalValues is the annotation of an option that may stand alone: the words that are its value when they follow.
-const OptionalValues = "barman_optional_values"
+// OptionalValue is the annotation of an option whose value may be left out. As with argparse the next word is its value, even where the
+// user means a server: a word that is no value is then an error, and nothing is done that was not asked for.
+const OptionalValue = "barman_optional_value"
 
 // findFlag returns the option that a name or prefix means, nil if there is none, or an error if there are several.
 func findFlag(cmd *cobra.Command, name string) (*pflag.Flag, error) {

@@ -20,7 +20,7 @@ func argsCommand() *cobra.Command {
 	f.Int("wait-timeout", 0, "")
 	f.String("reuse-backup", "", "")
 	f.Lookup("reuse-backup").NoOptDefVal = "link"
-	f.Lookup("reuse-backup").Annotations = map[string][]string{OptionalValues: {"off", "link", "copy"}}
+	f.Lookup("reuse-backup").Annotations = map[string][]string{OptionalValue: {}}
 	root.AddCommand(backup)
 	return root
 }
@@ -40,7 +40,9 @@ func TestExpand(t *testing.T) {
 		"global after the command":     {args: []string{"backup", "--qui", "x"}, want: []string{"backup", "--quiet", "x"}},
 		"a value is not a command":     {args: []string{"-c", "backup", "backup", "--im"}, want: []string{"-c", "backup", "backup", "--immediate-checkpoint"}},
 		"optional value taken":         {args: []string{"backup", "--reuse-backup", "off", "main"}, want: []string{"backup", "--reuse-backup=off", "main"}},
-		"optional value left out":      {args: []string{"backup", "--reuse", "main"}, want: []string{"backup", "--reuse-backup", "main"}},
+		"the next word is the value":   {args: []string{"backup", "--reuse", "main"}, want: []string{"backup", "--reuse-backup=main"}},
+		"optional value left out":      {args: []string{"backup", "--reuse", "--im", "main"}, want: []string{"backup", "--reuse-backup", "--immediate-checkpoint", "main"}},
+		"left out before the dashes":   {args: []string{"backup", "--reuse", "--", "main"}, want: []string{"backup", "--reuse-backup", "--", "main"}},
 		"alias":                        {args: []string{"bk", "--im"}, want: []string{"bk", "--immediate-checkpoint"}},
 		"after the double dash":        {args: []string{"backup", "--", "--im"}, want: []string{"backup", "--", "--im"}},
 		"unknown stays for cobra":      {args: []string{"backup", "--nope"}, want: []string{"backup", "--nope"}},
