@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -145,15 +146,18 @@ func (s *server) takeBackup(ctx context.Context, f *backupFlags) (*catalog.Backu
 	return after, afterErr
 }
 
-// explain names the checks that keep a backup from starting, so that nobody has to look into the log for them.
-func (a *app) explain(failed []check.Row) {
+// explain names the checks that keep a backup from starting, below the server as `barman check` does, so that nobody has to look into the
+// log for them. It is one message: of several servers, and in JSON, it shows which one it is about.
+func (s *server) explain(failed []check.Row) {
+	lines := []string{"Server " + s.Name + ":"}
 	for _, row := range failed {
-		if row.Hint == "" {
-			a.out.Info("\t%s: FAILED", row.Label)
-		} else {
-			a.out.Info("\t%s: FAILED (%s)", row.Label, row.Hint)
+		line := "\t" + row.Label + ": FAILED"
+		if row.Hint != "" {
+			line += " (" + row.Hint + ")"
 		}
+		lines = append(lines, line)
 	}
+	s.out.Info("%s", strings.Join(lines, "\n"))
 }
 
 // runBackup takes a backup, an incremental one when parent is not empty.
