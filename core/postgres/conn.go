@@ -149,7 +149,8 @@ func (s *session) place() string {
 }
 
 // clientKeywords are libpq parameters that pgx does not know. libpq uses them itself; sent to the server as run-time
-// parameters they would make it refuse the connection. Those about TCP are honoured by dialFunc.
+// parameters they would make it refuse the connection. Those about TCP are honoured by dialFunc, and those that protect the connection here
+// or there: see refuseUnkept.
 var clientKeywords = []string{
 	"hostaddr", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
 	"requirepeer", "requiressl", "sslcrl", "sslcrldir", "sslcompression", "ssl_min_protocol_version",
@@ -160,6 +161,9 @@ var clientKeywords = []string{
 
 // pgxConfig translates a connection string for pgx.
 func pgxConfig(info Conninfo, applicationName string) (*pgx.ConnConfig, error) {
+	if err := refuseUnkept(info); err != nil {
+		return nil, err
+	}
 	known := info.Without(clientKeywords...)
 	hostaddr := info.Get("hostaddr")
 	if hostaddr != "" && !info.Has("host") {
@@ -175,6 +179,9 @@ func pgxConfig(info Conninfo, applicationName string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(known.dsn())
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrConninfo, parseCause(info, err))
+	}
+	if err := limitTLS(info, config); err != nil {
+		return nil, err
 	}
 	if hostaddr != "" {
 		config.LookupFunc = lookupHostaddr(info.Get("host"), hostaddr)

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -12,11 +14,12 @@ import (
 )
 
 // dialFunc honours the parameters of libpq that set up a TCP connection: keepalives, keepalives_idle, keepalives_interval,
-// keepalives_count (seconds) and tcp_user_timeout (milliseconds). As there, 0 and none leave the system's default. It returns nil
-// when the connection string has none of them.
+// keepalives_count (seconds) and tcp_user_timeout (milliseconds), and requirepeer. As there, 0 and none leave the system's default. It returns
+// nil when the connection string has none of them.
 func dialFunc(info Conninfo, timeout time.Duration) (pgconn.DialFunc, error) {
 	var numbers [5]int
-	given := false
+	owner := info.Get("requirepeer")
+	given := owner != ""
 	for i, key := range []string{"keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"} {
 		text := info.Get(key)
 		if text == "" {
@@ -64,5 +67,14 @@ func dialFunc(info Conninfo, timeout time.Duration) (pgconn.DialFunc, error) {
 			return err
 		}
 	}
-	return dialer.DialContext, nil
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dialer.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if err := checkPeer(conn, owner); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		return conn, nil
+	}, nil
 }
