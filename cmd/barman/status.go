@@ -62,7 +62,7 @@ func (s *server) status(ctx context.Context) (*serverStatus, error) {
 	r.add("active", "Active", "%s", pythonBool(s.Active))
 	r.add("disabled", "Disabled", "%s", pythonBool(s.Disabled))
 	r.add("active_model", "Active configuration model", "%s", cmp.Or(s.ActiveModel, "None"))
-	if !s.Passive() {
+	if !s.Passive() && s.Active { // nobody is promised that the PostgreSQL of an inactive server exists
 		facts, err := s.facts(ctx)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
