@@ -3,7 +3,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -23,7 +25,26 @@ func newManCommand(*app) *cobra.Command {
 				return err
 			}
 			header := &doc.GenManHeader{Section: "1", Source: "barman " + version, Manual: "barman"}
-			return doc.GenManTree(cmd.Root(), header, args[0])
+			if err := doc.GenManTree(cmd.Root(), header, args[0]); err != nil {
+				return err
+			}
+			return writeAliasPages(cmd.Root(), args[0])
 		},
 	}
+}
+
+// writeAliasPages writes a page for each other name of a command, which shows the page of the command: barman-restore.1.
+func writeAliasPages(root *cobra.Command, dir string) error {
+	for _, c := range root.Commands() {
+		if !c.IsAvailableCommand() {
+			continue
+		}
+		for _, alias := range c.Aliases {
+			page := fmt.Sprintf(".so man1/barman-%s.1\n", c.Name())
+			if err := os.WriteFile(filepath.Join(dir, "barman-"+alias+".1"), []byte(page), 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
