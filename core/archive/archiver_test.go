@@ -17,6 +17,7 @@ import (
 	"github.com/barman-go/barman/core/archive"
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/wal"
+	"github.com/barman-go/barman/sdk/diag"
 	"github.com/barman-go/barman/sdk/progress"
 )
 
@@ -278,6 +279,32 @@ func TestArchiveWALIsNotHeldUpByAFileThatCannotBeRead(t *testing.T) {
 	}
 	s.out.wantError(t, seg1+" cannot be archived and stays in "+filepath.Dir(path))
 	s.wantTree(s.layout.Incoming, seg1)
+}
+
+func TestArchiveWALIsNotHeldUpByAnArchivedFileThatCannotBeRead(t *testing.T) {
+	s := newSite(t)
+	check(t, os.MkdirAll(filepath.Dir(s.archived(seg1)), 0o755))
+	// Nothing is mapped at address 0 of a process: it can be opened, and not read.
+	check(t, os.Symlink("/proc/self/mem", s.archived(seg1)))
+	s.deliver(seg1, segment(t, seg1, mib, 1))
+	s.deliver(seg2, segment(t, seg2, mib, 1))
+	if sum := s.run(s.archiver(""), s.incoming()); sum != (archive.Summary{Archived: 1, Left: 1}) {
+		t.Errorf("summary %+v, want one archived and one left", sum)
+	}
+	s.out.wantError(t, "the archived file of this name cannot be read")
+	s.wantTree(s.layout.Incoming, seg1)
+	s.wantTree(s.layout.Errors)
+}
+
+// A disk that cannot be read says nothing about what is on it.
+func TestAFileIsNotDamagedBecauseItsDecoderCannotReadIt(t *testing.T) {
+	s := newSite(t)
+	s.filters = map[string]any{"decompression_filter": "cat"}
+	err := s.codecs("").Decode(t.Context(), "/proc/self/mem", "custom", filepath.Join(t.TempDir(), "plain"))
+	var d diag.Diagnostic
+	if errors.As(err, new(*archive.DamagedError)) || !errors.As(err, &d) || d.Code != diag.CodeIO {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestArchiveWALInBatches(t *testing.T) {

@@ -40,7 +40,11 @@ func (r *run) prepare(ctx context.Context, f *filing) error {
 	case sourceErr != nil:
 		f.leave(sourceErr)
 	default:
-		return err
+		if destErr := readThrough(f.dest); destErr == nil || errors.Is(destErr, fs.ErrNotExist) {
+			return err
+		}
+		// Which of the two is right cannot be said; the files after it do not wait for that.
+		f.leave(fmt.Errorf("the archived file of this name cannot be read: %w", err))
 	}
 	return nil
 }

@@ -38,10 +38,12 @@ const (
 	CodeToolFailed       = "tool_failed"
 	CodeConnectionFailed = "connection_failed"
 	CodeNoSpace          = "no_space"
-	CodeNotFound         = "not_found"
-	CodeCorrupt          = "corrupt"
-	CodeInvalidOption    = "invalid_option"
-	CodeCancelled        = "cancelled"
+	// CodeIO means that this host could not read or write a file, which says nothing about what is in it.
+	CodeIO            = "io_error"
+	CodeNotFound      = "not_found"
+	CodeCorrupt       = "corrupt"
+	CodeInvalidOption = "invalid_option"
+	CodeCancelled     = "cancelled"
 	// CodeProtocol means that host and plugin did not understand each other: a mistake in one of the programs.
 	CodeProtocol = "protocol"
 )

@@ -146,7 +146,10 @@ func TestFileRequestsThatFail(t *testing.T) {
 	}{
 		{"missing source", c.CompressFile, request("/nowhere/at/all", out, "", 0), diag.CodeNotFound, fs.ErrNotExist},
 		{"directory as source", c.CompressFile, request(t.TempDir(), out, "", 0), "", nil},
-		{"existing destination", c.CompressFile, request(source, existing, "", 0), "", nil},
+		{"existing destination", c.CompressFile, request(source, existing, "", 0), diag.CodeIO, nil},
+		// Address 0 of a process is not mapped: a regular file that can be opened, and not read.
+		{"source that cannot be read", c.CompressFile, request("/proc/self/mem", out, "", 0), diag.CodeIO, nil},
+		{"encoded file that cannot be read", c.TestFile, request("/proc/self/mem", "", "read-only", 0), diag.CodeIO, nil},
 		{"missing directory of the destination", c.CompressFile, request(source, "/nowhere/x", "", 0), diag.CodeNotFound, fs.ErrNotExist},
 		{"unknown format", c.CompressFile, request(source, out, "zip", 0), diag.CodeInvalidOption, nil},
 		{"format that is only read", c.CompressFile, request(source, out, "read-only", 0), diag.CodeInvalidOption, nil},

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -80,7 +81,7 @@ func (c *fileCoder) run(
 	}
 	src, size, err := openRegular(source)
 	if err != nil {
-		return err
+		return ioError(err)
 	}
 	defer func() { _ = src.Close() }()
 	if size < shortest {
@@ -90,7 +91,7 @@ func (c *fileCoder) run(
 	if destination != "" {
 		dst, done, openErr := openDestination(in.ctx, destination)
 		if openErr != nil {
-			return openErr
+			return ioError(openErr)
 		}
 		out.w = dst
 		defer func() { err = done(err) }()
@@ -112,10 +113,26 @@ func (c *fileCoder) run(
 		// Whatever the compressor said, it failed because it was told to stop.
 		return ctxErr
 	}
+	// Whatever the compressor made of it: that a file cannot be read must not be taken for damage of its content.
+	switch {
+	case in.err != nil:
+		err = ioError(in.err)
+	case out.err != nil:
+		err = ioError(out.err)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", source, err)
 	}
 	return nil
+}
+
+// ioError gives an error of the operating system its code.
+func ioError(err error) error {
+	d := diag.FromError(err)
+	if d.Code == "" && errors.As(err, new(syscall.Errno)) {
+		d.Code = diag.CodeIO
+	}
+	return d
 }
 
 // openDestination creates a file, or opens a named pipe that the host reads. done closes it with the outcome so far and
@@ -171,6 +188,8 @@ type meter struct {
 	w   io.Writer
 	crc hash.Hash32
 	n   int64
+	// err is the first error of reading or writing; the end of a file is none.
+	err error
 }
 
 func (m *meter) Read(p []byte) (int, error) {
@@ -178,6 +197,9 @@ func (m *meter) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := m.r.Read(p)
+	if m.err == nil && err != nil && !errors.Is(err, io.EOF) {
+		m.err = err
+	}
 	m.count(p[:n])
 	return n, err
 }
@@ -187,6 +209,9 @@ func (m *meter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := m.w.Write(p)
+	if m.err == nil {
+		m.err = err
+	}
 	m.count(p[:n])
 	return n, err
 }
