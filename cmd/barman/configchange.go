@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -60,9 +61,13 @@ func (s *server) switchModel(ctx context.Context, name string) error {
 		return nil
 	}
 	s.out.Info("Applying model '%s' to server '%s'", name, s.Name)
+	// A server that nothing was done with so far has no directory.
+	if err := fsx.MkdirAll(filepath.Dir(s.ActiveModelFile()), 0o755); err != nil {
+		return fmt.Errorf("failed to create the directory of server '%s': %w", s.Name, err)
+	}
 	// Barman writes no line break, and reads what is here as the name.
 	if err := fsx.WriteFile(s.ActiveModelFile(), []byte(name), 0o644); err != nil {
-		return err
+		return fmt.Errorf("cannot note the active model of server '%s': %w", s.Name, err)
 	}
 	return s.afterSwitch(ctx, fmt.Sprintf("through the model '%s'", name))
 }
@@ -75,7 +80,7 @@ func (s *server) resetModel(ctx context.Context) error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot forget the active model of server '%s': %w", s.Name, err)
 	}
 	return s.afterSwitch(ctx, "by the reset")
 }
