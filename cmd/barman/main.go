@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,8 +27,16 @@ var (
 // compatible is the version of Barman whose behaviour, files and protocols these are. Hooks and passive nodes see it.
 const compatible = "3.17.0"
 
+// oneSignal is how long after the first signal another one means the same: timeout(1) sends each twice, and people press Ctrl-C twice. The
+// first one asks for an orderly end, which may be held up by a hook that must run, or by a disk that hangs.
+const oneSignal = 3 * time.Second
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, func() {
+		time.Sleep(oneSignal)
+		stop() // whoever insists is obeyed: the signal has the effect again that it has on any program
+	})
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

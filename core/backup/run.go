@@ -38,12 +38,20 @@ func (r *Runner) Run(ctx context.Context) (*catalog.BackupInfo, error) {
 	} else if r.Wait {
 		s.wait(ctx)
 	}
-	// Hooks that follow a backup run whatever became of it, also when the user has interrupted it.
-	r.Hooks.Post(context.WithoutCancel(ctx), s.info)
+	r.Hooks.Post(afterwards(ctx), s.info)
 	if err == nil && r.Manifest && r.Mode == transfer.FileCopy {
 		s.writeManifest(ctx)
 	}
 	return s.info, err
+}
+
+// afterwards is the context of the hooks that follow a backup: they run whatever became of it, also when the user has interrupted it. An
+// interruption while they run ends them.
+func afterwards(ctx context.Context) context.Context {
+	if ctx.Err() != nil {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
 }
 
 // begin makes the directories and the catalog entry.

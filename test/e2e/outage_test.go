@@ -159,6 +159,66 @@ func TestInterruptedBackup(t *testing.T) {
 	}
 }
 
+// TestInterruptedHook presses Ctrl-C while a hook that follows a backup fails again and again. The hook ends with it, and the backup is
+// there; after an interrupted backup, where the hook has to run, Barman ends when somebody insists.
+func TestInterruptedHook(t *testing.T) {
+	host, primary := small(t, nil)
+	if err := primary.InitPgbench(t.Context(), 2, ""); err != nil {
+		t.Fatal(err)
+	}
+	ran := filepath.Join(host.Dir, "hook-ran")
+	host.Configure(t, backuphost.Server("main", localServer(primary, map[string]any{
+		"post_backup_retry_script": "touch " + ran + "; exit 1",
+	})))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // what cannot be interrupted is killed
+	defer cancel()
+	waitForHook := func() {
+		for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+			if os.Remove(ran) == nil {
+				return
+			}
+		}
+		t.Fatal("the hook has not run")
+	}
+	interrupt := func(r *running) {
+		if err := r.cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	backup := start(ctx, t, host, "backup", "main")
+	waitForHook()
+	interrupt(backup)
+	backuphost.CheckRefusal(t, backup.wait(t), 1, []string{"interrupted"}, "backup", "main")
+	if got := host.Backups(t, "main")[0]; got.Status == "FAILED" {
+		t.Error("a backup that was complete before its hook was interrupted is FAILED")
+	}
+
+	backup = start(ctx, t, host, "backup", "--reuse-backup=off", "--bwlimit", "4000", "main")
+	waitForCopy(t, host)
+	interrupt(backup)
+	waitForHook()
+	ended := make(chan struct{})
+	go func() {
+		for insist := time.Tick(200 * time.Millisecond); ; {
+			select {
+			case <-insist:
+				_ = backup.cmd.Process.Signal(syscall.SIGINT) // it may just have ended
+			case <-ended:
+				return
+			}
+		}
+	}()
+	r := backup.wait(t)
+	close(ended)
+	if by := backup.cmd.ProcessState.Sys().(syscall.WaitStatus); by.Signal() != syscall.SIGINT {
+		t.Errorf("exit code %d, %s; it should have ended by the signal: %s", r.Exit, backup.cmd.ProcessState, r.Stderr)
+	}
+	if got := host.Backups(t, "main")[0]; got.Status != "FAILED" {
+		t.Errorf("the interrupted backup is %s", got.Status)
+	}
+}
+
 // TestFullDisk gives Barman a disk that is too small for a backup, and then too small for WAL. Nothing is acknowledged that is not
 // stored, nothing that is stored is lost, and with more space everything goes on by itself.
 func TestFullDisk(t *testing.T) {
