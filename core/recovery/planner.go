@@ -284,7 +284,10 @@ func (r *Restorer) planDestination(ctx context.Context, o *Options, copier Copie
 	if p.Delta || p.Resumed {
 		p.Horizon = horizon(found, p, r.Zone)
 		// How much of it is there already is not known; the work area has nothing yet.
-		p.Space = p.measureStaging(ctx, r.Catalog.Layout, found)
+		if p.staged() {
+			data, tablespaces := p.measureBase(ctx, r.Catalog.Layout)
+			p.Space = p.measureStaging(found, data, tablespaces)
+		}
 		p.checkSpace()
 		return nil
 	}

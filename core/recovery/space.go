@@ -9,12 +9,12 @@ import (
 
 // measure computes how much each directory receives.
 func (r *Restorer) measure(ctx context.Context, p *Plan, f *Found) []Space {
-	spaces := p.measureStaging(ctx, r.Catalog.Layout, f)
+	data, tablespaces := p.measureBase(ctx, r.Catalog.Layout)
+	spaces := p.measureStaging(f, data, tablespaces)
 	add := func(dir string, need int64) {
 		place := f.Places[dir]
 		spaces = append(spaces, Space{Directory: dir, Need: need, Free: place.FreeBytes, Disk: place.Disk})
 	}
-	data, tablespaces := p.measureBase(ctx, r.Catalog.Layout)
 	for i, need := range tablespaces {
 		add(p.Tablespaces[i].Location, need)
 	}
@@ -59,28 +59,26 @@ func (p *Plan) measureBase(ctx context.Context, layout catalog.Layout) (data int
 	return data, tablespaces
 }
 
-// measureStaging computes how much the work area on this host receives: all that the archives hold, and what a chain is combined to.
-func (p *Plan) measureStaging(ctx context.Context, layout catalog.Layout, f *Found) []Space {
+// measureStaging computes how much the work area on this host receives: all that the archives hold, and what a chain is combined to. data and
+// tablespaces are what measureBase has found.
+func (p *Plan) measureStaging(f *Found, data int64, tablespaces []int64) []Space {
 	if !p.staged() {
 		return nil
 	}
-	var data int64
-	add := func(most int64, tablespaces []int64) {
-		data += most
-		for _, need := range tablespaces {
-			data += need
+	var need int64
+	add := func(data int64, tablespaces []int64) {
+		need += data
+		for _, bytes := range tablespaces {
+			need += bytes
 		}
 	}
-	if p.Way == UnpackStaged {
-		add(p.measureArchives())
+	if p.Way == UnpackStaged || p.Way == CombineStaged {
+		add(data, tablespaces)
 	}
 	for _, member := range p.chain {
 		if len(member.Archives) > 0 {
 			add(member.measureArchives())
 		}
 	}
-	if p.Way == CombineStaged {
-		add(p.measureChain(ctx, layout))
-	}
-	return []Space{{Directory: p.StagingPath, Need: data, Free: f.Staging.FreeBytes, Disk: f.Staging.Disk}}
+	return []Space{{Directory: p.StagingPath, Need: need, Free: f.Staging.FreeBytes, Disk: f.Staging.Disk}}
 }
