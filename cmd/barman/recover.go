@@ -95,7 +95,7 @@ func (f *recoverFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.ConfFilename, "recovery-conf-filename", "", "write recovery settings to `FILE` (default: postgresql.auto.conf)")
 	fl.IntVar(&f.OptionPort, "recovery-option-port", 0, "ssh `PORT` in the restore_command of a remote --get-wal")
 	fl.StringVar(&f.StagingPath, "staging-path", "", "work area for compressed and incremental backups: an absolute `PATH`")
-	fl.StringVar(&f.stagingLocation, "staging-location", "", "`HOST` of the work area: local or remote")
+	fl.Var(choice{&f.stagingLocation, []string{"local", "remote"}}, "staging-location", "`HOST` of the work area: local or remote")
 	fl.StringVar(&f.RecoveryStagingPath, "recovery-staging-path", "", "deprecated, use --staging-path `PATH`")
 	fl.StringVar(&f.LocalStagingPath, "local-staging-path", "", "deprecated, use --staging-path `PATH`")
 	addCopyFlags(fl, &f.retryTimes, &f.retrySleep, &f.jobs, &f.size, &f.period, &f.bwlimit)
