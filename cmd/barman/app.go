@@ -201,7 +201,7 @@ func (a *app) finish(ctx context.Context, err error) int {
 	}
 	code, werr := a.out.Close()
 	if werr != nil {
-		fmt.Fprintln(a.stderr, werr)
+		fmt.Fprintf(a.stderr, "ERROR: cannot write the output: %s\n", werr)
 		return report.ExitError
 	}
 	return code

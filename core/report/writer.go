@@ -65,6 +65,8 @@ type shared struct {
 	doc      map[string]any
 	exit     int
 	failed   bool
+	// lost is why something could not be written to standard output.
+	lost error
 	// above takes what goes to a terminal while a progress bar is drawn there; nil when there is none.
 	above io.Writer
 	screen
@@ -122,7 +124,7 @@ func (w *Writer) info(text string) {
 		return
 	}
 	if !w.o.Quiet {
-		fmt.Fprintln(w.console(w.o.Stdout), redact.Text(text))
+		fmt.Fprintln(w.results(), redact.Text(text))
 	}
 }
 
@@ -181,7 +183,7 @@ func (w *Writer) Result(r Result) {
 	if w.o.Quiet {
 		return
 	}
-	r.Console(&Printer{w: w.console(w.o.Stdout), color: w.o.Color})
+	r.Console(&Printer{w: w.results(), color: w.o.Color})
 }
 
 // console is where console output for a stream goes: the stream, or above the progress bar if that is drawn on the same
@@ -191,6 +193,24 @@ func (w *Writer) console(stream io.Writer) io.Writer {
 		return w.above
 	}
 	return stream
+}
+
+// results is standard output. That something could not be written is remembered until the end: work is not given up for it, but a script
+// must not take half a list for the whole.
+func (w *Writer) results() io.Writer { return remembering{w.console(w.o.Stdout), &w.lost} }
+
+// remembering keeps the first error of a writer.
+type remembering struct {
+	io.Writer
+	err *error
+}
+
+func (r remembering) Write(p []byte) (int, error) {
+	n, err := r.Writer.Write(p)
+	if err != nil && *r.err == nil {
+		*r.err = err
+	}
+	return n, err
 }
 
 // SetExit sets the exit code to something other than 0 or 1; it stays in force.
@@ -210,7 +230,7 @@ func (w *Writer) Failed() bool {
 // JSON tells whether this is the JSON writer.
 func (w *Writer) JSON() bool { return w.o.JSON }
 
-// Close writes the JSON document and returns the exit code. The error is that of the output stream.
+// Close writes the JSON document and returns the exit code. The error is that of standard output, if not all could be written there.
 func (w *Writer) Close() (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -219,7 +239,7 @@ func (w *Writer) Close() (int, error) {
 		code = ExitError
 	}
 	if !w.o.JSON || w.o.Quiet {
-		return code, nil
+		return code, w.lost
 	}
 	for k, v := range w.messages {
 		w.doc[k] = v

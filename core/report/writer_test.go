@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"errors"
+	"io"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -107,3 +108,37 @@ func TestLabelledMessagesTellWhatTheyAreAbout(t *testing.T) {
 		t.Errorf("exit code %d: the failure of one is a failure of all", code)
 	}
 }
+
+// fullDisk takes a number of writes.
+type fullDisk struct{ left int }
+
+func (d *fullDisk) Write(p []byte) (int, error) {
+	if d.left == 0 {
+		return 0, errDiskFull
+	}
+	d.left--
+	return len(p), nil
+}
+
+var errDiskFull = errors.New("no space left on device")
+
+// TestLostOutputIsAnError: half a list is not taken for the whole, whichever part is missing.
+func TestLostOutputIsAnError(t *testing.T) {
+	for name, say := range map[string]func(*Writer){
+		"message": func(w *Writer) { w.Info("one"); w.Info("two") },
+		"result":  func(w *Writer) { w.Result(twoLines{}) },
+	} {
+		for room, want := range []error{errDiskFull, errDiskFull, nil} {
+			w := New(Options{Stdout: &fullDisk{room}, Stderr: io.Discard})
+			say(w)
+			if _, err := w.Close(); !errors.Is(err, want) {
+				t.Errorf("%s, room for %d lines: %v, want %v", name, room, err, want)
+			}
+		}
+	}
+}
+
+type twoLines struct{}
+
+func (twoLines) Console(p *Printer)   { p.Line("one"); p.Line("two") }
+func (twoLines) JSON() map[string]any { return nil }
