@@ -172,8 +172,11 @@ func (a *app) updateConfig(ctx context.Context, text string) error {
 				option, c.Name, a.optionText(c, option), c.Options[option])
 		}
 	}
+	if err := fsx.MkdirAll(filepath.Dir(a.cfg.Global.AutoPath()), 0o755); err != nil { // nothing was done with any server so far
+		return fmt.Errorf("failed to create barman_home: %w", err)
+	}
 	if err := fsx.WriteFile(a.cfg.Global.AutoPath(), auto, 0o644); err != nil {
-		return err
+		return fmt.Errorf("cannot write the changed options: %w", err)
 	}
 	return a.restartReceivers(ctx, changed, changes)
 }
