@@ -121,28 +121,28 @@ func TestBackupTakesItsOptionsFromConfigurationAndCommandLine(t *testing.T) {
 // TestRecoverTakesItsOptionsFromConfigurationAndCommandLine is the same for a restore.
 func TestRecoverTakesItsOptionsFromConfigurationAndCommandLine(t *testing.T) {
 	const server = "  ssh_command = \"ssh pg1\"\n  backup_options = \"concurrent_backup\"\n  network_compression = true\n  parallel_jobs = 3\n  bandwidth_limit = 50\n  recovery_options = \"get-wal\"\n" +
-		"  recovery_staging_path = \"/var/tmp/work\""
+		"  combine_mode = \"clone\"\n  recovery_staging_path = \"/var/tmp/work\""
 	for name, tc := range map[string]struct {
 		args []string
 		want recovery.Options
 	}{
 		"configuration, another host": {
 			args: []string{"--remote-ssh-command", "ssh db2"},
-			want: recovery.Options{Workers: 3, BandwidthLimit: 50, GetWAL: true, RecoveryStagingPath: "/var/tmp/work", NetworkCompression: true},
+			want: recovery.Options{Workers: 3, BandwidthLimit: 50, GetWAL: true, CombineMode: "clone", RecoveryStagingPath: "/var/tmp/work", NetworkCompression: true},
 		},
 		"configuration, this host": {
-			want: recovery.Options{Workers: 3, BandwidthLimit: 50, GetWAL: true, RecoveryStagingPath: "/var/tmp/work"},
+			want: recovery.Options{Workers: 3, BandwidthLimit: 50, GetWAL: true, CombineMode: "clone", RecoveryStagingPath: "/var/tmp/work"},
 		},
 		"command line": {
-			args: []string{"--jobs", "4", "--bwlimit", "0", "--no-get-wal", "--recovery-staging-path", "/tmp/x", "--network-compression"},
-			want: recovery.Options{Workers: 4, RecoveryStagingPath: "/tmp/x", NetworkCompression: true},
+			args: []string{"--jobs", "4", "--bwlimit", "0", "--no-get-wal", "--recovery-staging-path", "/tmp/x", "--network-compression", "--combine-mode", "copy"},
+			want: recovery.Options{Workers: 4, RecoveryStagingPath: "/tmp/x", NetworkCompression: true, CombineMode: "copy"},
 		},
 		"the last of a pair is off": {
 			args: []string{
 				"--get-wal", "--no-get-wal", "--delta-restore", "--no-delta-restore", "--network-compression", "--no-network-compression",
 				"--retry-times", "3", "--no-retry",
 			},
-			want: recovery.Options{Workers: 3, BandwidthLimit: 50, RecoveryStagingPath: "/var/tmp/work"},
+			want: recovery.Options{Workers: 3, BandwidthLimit: 50, RecoveryStagingPath: "/var/tmp/work", CombineMode: "clone"},
 		},
 		"the last of a pair is on": {
 			args: []string{
@@ -150,7 +150,7 @@ func TestRecoverTakesItsOptionsFromConfigurationAndCommandLine(t *testing.T) {
 				"--no-retry", "--retry-times", "3",
 			},
 			want: recovery.Options{
-				Workers: 3, BandwidthLimit: 50, RecoveryStagingPath: "/var/tmp/work", GetWAL: true, Delta: true, NetworkCompression: true,
+				Workers: 3, BandwidthLimit: 50, RecoveryStagingPath: "/var/tmp/work", CombineMode: "clone", GetWAL: true, Delta: true, NetworkCompression: true,
 				Retry: transfer.Retry{Times: 3},
 			},
 		},
@@ -164,7 +164,7 @@ func TestRecoverTakesItsOptionsFromConfigurationAndCommandLine(t *testing.T) {
 			}
 			got := recovery.Options{
 				Workers: o.Workers, BandwidthLimit: o.BandwidthLimit, GetWAL: o.GetWAL, NetworkCompression: o.NetworkCompression,
-				RecoveryStagingPath: o.RecoveryStagingPath, Delta: o.Delta, Retry: transfer.Retry{Times: o.Retry.Times},
+				RecoveryStagingPath: o.RecoveryStagingPath, CombineMode: o.CombineMode, Delta: o.Delta, Retry: transfer.Retry{Times: o.Retry.Times},
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/barman-go/barman/core/hook"
 	"github.com/barman-go/barman/core/recovery"
 	"github.com/barman-go/barman/core/report"
+	"github.com/barman-go/barman/core/wal"
 	sdkhook "github.com/barman-go/barman/sdk/hook"
 	"github.com/barman-go/barman/sdk/transfer"
 )
@@ -52,6 +54,9 @@ what would be done is printed, and the exit code is 1 when the restore could not
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !oneOf(f.TargetAction, "", "pause", "shutdown", "promote") {
 				return usageError{fmt.Errorf("'%s' is not a valid recovery target action", f.TargetAction)}
+			}
+			if !validTimeline(f.TargetTimeline) {
+				return usageError{fmt.Errorf("'%s' is not a valid recovery target timeline", f.TargetTimeline)}
 			}
 			if err := checkNotEmpty(cmd.Flags()); err != nil {
 				return err
@@ -98,7 +103,39 @@ func (f *recoverFlags) register(fl *pflag.FlagSet) {
 	fl.Var(choice{&f.stagingLocation, []string{"local", "remote"}}, "staging-location", "`HOST` of the work area: local or remote")
 	fl.StringVar(&f.RecoveryStagingPath, "recovery-staging-path", "", "deprecated, use --staging-path `PATH`")
 	fl.StringVar(&f.LocalStagingPath, "local-staging-path", "", "deprecated, use --staging-path `PATH`")
+	fl.Var(choice{&f.CombineMode, []string{"copy", "link", "clone", "copy-file-range"}}, "combine-mode",
+		"how files of incremental backups are copied: `MODE` copy, link, clone or copy-file-range")
+	for _, option := range []struct{ name, help string }{
+		{"snapshot-recovery-instance", "the `INSTANCE` to which the disks of a snapshot backup are attached"},
+		{"snapshot-recovery-zone", "deprecated, use --gcp-zone `ZONE`"},
+		{"gcp-zone", "the `ZONE` of that instance, on GCP"},
+		{"azure-resource-group", "the resource `GROUP` of that instance, on Azure"},
+		{"aws-region", "the `REGION` of that instance, on AWS"},
+	} {
+		fl.Var(snapshotArgument{&f.Options, option.name}, option.name, option.help)
+	}
 	addCopyFlags(fl, &f.retryTimes, &f.retrySleep, &f.jobs, &f.size, &f.period, &f.bwlimit)
+}
+
+// snapshotArgument is an option of snapshot backups.
+type snapshotArgument struct {
+	options *recovery.Options
+	name    string
+}
+
+func (snapshotArgument) String() string { return "" }
+func (snapshotArgument) Type() string   { return "string" }
+func (a snapshotArgument) Set(text string) error {
+	if a.name == "snapshot-recovery-instance" {
+		a.options.SnapshotInstance = text
+	}
+	a.options.SnapshotArguments = append(a.options.SnapshotArguments, "--"+a.name)
+	return nil
+}
+
+func validTimeline(text string) bool {
+	_, err := wal.ParseTimelineID(text)
+	return err == nil || oneOf(text, "", recovery.TimelineCurrent, recovery.TimelineLatest)
 }
 
 // neverEmpty are options that decide where to and up to what is restored. An empty value is a script's variable that was not set, and
@@ -122,6 +159,7 @@ func (f *recoverFlags) options(cmd *cobra.Command, s *server, id, destination st
 	// The option is about the network; only who asks for it on the command line is told when there is none.
 	o.NetworkCompression = s.NetworkCompression && f.remote != ""
 	o.BandwidthLimit, o.Workers = s.BandwidthLimit, s.ParallelJobs
+	o.CombineMode = cmp.Or(o.CombineMode, s.CombineMode)
 	o.Retry = transfer.Retry{Times: s.BasebackupRetryTimes, Sleep: s.BasebackupRetrySleep}
 	o.StartBatchSize, o.StartBatchPeriod = s.ParallelJobsStartBatchSize, s.ParallelJobsStartBatchPeriod
 	o.RemoteCommand = f.remote
@@ -143,7 +181,6 @@ func (f *recoverFlags) options(cmd *cobra.Command, s *server, id, destination st
 			c.apply()
 		}
 	}
-	o.CombineMode = s.CombineMode
 	o.StagingLocation, o.LocationTyped = s.StagingLocation, cmd.Flags().Changed("staging-location")
 	if o.LocationTyped {
 		o.StagingLocation = f.stagingLocation
