@@ -191,6 +191,10 @@ func TestPgReceivewalWritesTheSame(t *testing.T) {
 	ours, theirs := lab.ScratchDir(t), lab.ScratchDir(t)
 	tool := startPgReceivewal(t, standby, "theirs", theirs)
 	r := receiver(t, standby.Conninfo("", ""), "ours", ours).start(t)
+	// In an empty directory each begins where the server is when it connects.
+	if err := standby.WaitSQL(t.Context(), "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", "2"); err != nil {
+		t.Fatal(err)
+	}
 
 	write(t, primary, 4)
 	if err := standby.WaitCaughtUp(t.Context(), primary); err != nil {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/barman-go/barman/core/wal"
 )
 
@@ -16,7 +18,15 @@ func TestClusterSurvivesKillAndKeepsAcknowledgedCommits(t *testing.T) {
 	if err := ledger.WaitCommits(t.Context(), 30); err != nil {
 		t.Fatal(err)
 	}
+	segment, found := c.sharedMemory()
+	var stat unix.SysvShmDesc
+	if _, err := unix.SysvShmCtl(segment, unix.IPC_STAT, &stat); !found || err != nil {
+		t.Errorf("the shared memory of a running server is not found: %d, %v", segment, err)
+	}
 	c.Kill9()
+	if _, err := unix.SysvShmCtl(segment, unix.IPC_STAT, &stat); err == nil {
+		t.Error("a killed server leaves its shared memory")
+	}
 	if err := ledger.Stop(); err != nil {
 		t.Fatal(err)
 	}

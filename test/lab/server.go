@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ShutdownMode is one of PostgreSQL's, by the signal that asks for it.
@@ -178,6 +180,29 @@ func (c *Cluster) Kill9() {
 	_ = syscall.Kill(main, syscall.SIGSTOP)
 	killAll(append(childrenOf(main), main))
 	<-c.exited
+	// A crash of the machine would not leave it either: a system has 4096 of these, and clusters are made by the thousand.
+	if id, ok := c.sharedMemory(); ok {
+		_, _ = unix.SysvShmCtl(id, unix.IPC_RMID, nil) // it may be gone
+	}
+}
+
+// sharedMemory is the System V segment that the server has, or had when it was killed.
+func (c *Cluster) sharedMemory() (id int, ok bool) {
+	text, err := os.ReadFile(filepath.Join(c.Data, "postmaster.pid"))
+	if err != nil {
+		return 0, false
+	}
+	// The seventh line is "key id" (PostgreSQL sources: pidfile.h).
+	lines := strings.Split(string(text), "\n")
+	if len(lines) < 7 {
+		return 0, false
+	}
+	fields := strings.Fields(lines[6])
+	if len(fields) != 2 {
+		return 0, false
+	}
+	id, err = strconv.Atoi(fields[1])
+	return id, err == nil
 }
 
 // killAll kills processes and waits until they are gone; a parent that has not yet waited for one does not count.
