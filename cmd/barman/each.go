@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -71,6 +72,13 @@ func showEach[R report.Result](a *app, show func(context.Context, *server) (R, e
 		}
 		return nil
 	}
+}
+
+// later begins work that goes on while something else is waited for. The function that it returns waits for the result.
+func later[R any](work func() (R, error)) func() (R, error) {
+	result := sync.OnceValues(work)
+	go result() //nolint:errcheck // whoever asks gets it, too
+	return result
 }
 
 // oneBackup is the body of commands whose arguments are a server and a backup.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -31,7 +32,14 @@ const compatible = "3.17.0"
 // first one asks for an orderly end, which may be held up by a hook that must run, or by a disk that hangs.
 const oneSignal = 3 * time.Second
 
+// gcPercent lets the heap grow to 16 MiB before garbage is collected, where Go would begin at 4 MiB. Most commands end before that, and
+// are a fifth faster; what lives long in a process that copies or receives is a few MiB, of which this allows five times as much.
+const gcPercent = 400
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() {
 		time.Sleep(oneSignal)

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 
+	"github.com/barman-go/barman/core/pattern"
 	"github.com/barman-go/barman/core/postgres"
 	"github.com/barman-go/barman/sdk/toolexec"
 )
@@ -144,7 +144,7 @@ func showArchiver(v values, facts *postgres.Facts) {
 	v.set("current_archived_wals_per_second", a.WALsPerSecond)
 }
 
-var toolVersion = regexp.MustCompile(`\(PostgreSQL\) (\d+)(\S*)`)
+var toolVersion = pattern.New(`\(PostgreSQL\) (\d+)(\S*)`)
 
 // showBasebackup adds which pg_basebackup would be used: the first one that is not older than the server, or else the first.
 func (s *server) showBasebackup(ctx context.Context, v values, facts *postgres.Facts) {

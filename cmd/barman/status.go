@@ -56,6 +56,8 @@ func (r *serverStatus) JSON() map[string]any {
 
 func (s *server) status(ctx context.Context) (*serverStatus, error) {
 	r := &serverStatus{server: s.Name}
+	// The catalog is read while PostgreSQL thinks.
+	backups := later(s.catalog.List)
 	if s.Description != "" {
 		r.add("description", "Description", "%s", s.Description)
 	}
@@ -87,7 +89,11 @@ func (s *server) status(ctx context.Context) (*serverStatus, error) {
 		r.add("retention_policies", "Retention policies", "enforced (mode: %s, retention: %s, WAL retention: %s)",
 			s.RetentionPolicyMode, s.RetentionPolicy, strings.ToUpper(s.WALRetentionPolicy))
 	}
-	if err := s.addBackups(r); err != nil {
+	list, err := backups()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.addBackups(r, list); err != nil {
 		return nil, err
 	}
 	if s.Passive() {
@@ -203,11 +209,7 @@ func (s *server) addLag(r *serverStatus) error {
 	return nil
 }
 
-func (s *server) addBackups(r *serverStatus) error {
-	list, err := s.catalog.List()
-	if err != nil {
-		return err
-	}
+func (s *server) addBackups(r *serverStatus, list *catalog.Backups) error {
 	done := list.With(catalog.StatusDone)
 	full := 0
 	for _, b := range done {

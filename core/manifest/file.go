@@ -33,14 +33,12 @@ const sha256Algorithm = "SHA256"
 
 // algorithms are those of PostgreSQL's pg_basebackup, option --manifest-checksums.
 var algorithms = map[string]func() hash.Hash{
-	"CRC32C":        func() hash.Hash { return crc32c{crc32.New(castagnoli)} },
+	"CRC32C":        func() hash.Hash { return crc32c{crc32.New(crc32.MakeTable(crc32.Castagnoli))} },
 	"SHA224":        sha256.New224,
 	sha256Algorithm: sha256.New,
 	"SHA384":        sha512.New384,
 	"SHA512":        sha512.New,
 }
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // crc32c writes its sum as PostgreSQL does: the bytes of the number as they lie in memory.
 type crc32c struct{ hash.Hash32 }

@@ -11,9 +11,10 @@ import (
 	"github.com/barman-go/barman/sdk/transfer"
 )
 
-var (
-	validName    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
-	validVersion = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
+// What is checked once, in the author's process, is compiled there: every command of barman links this package.
+const (
+	validName    = `^[a-z0-9][a-z0-9_-]*$`
+	validVersion = `^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`
 )
 
 // Type returns "compress", "transfer" or "hook", or "" unless exactly one of the functions is set.
@@ -42,10 +43,10 @@ func (d Definition) Check() error {
 	if d.Type() == "" {
 		errs = append(errs, errors.New("exactly one of Compress, Transfer and Hook must be set"))
 	}
-	if !validName.MatchString(d.Name) {
+	if !regexp.MustCompile(validName).MatchString(d.Name) {
 		errs = append(errs, fmt.Errorf("name %q must be lower-case letters, digits, - and _", d.Name))
 	}
-	if !validVersion.MatchString(d.Version) {
+	if !regexp.MustCompile(validVersion).MatchString(d.Version) {
 		errs = append(errs, fmt.Errorf("version %q is not a semantic version such as 1.0.0", d.Version))
 	}
 	if d.Summary == "" {

@@ -6,13 +6,16 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"sync"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
 )
 
 // handshakeLine is what go-plugin prints: core version | protocol version | network | address | "grpc" | …
-var handshakeLine = regexp.MustCompile(`^\d+\|\d+\|(unix|tcp)\|[^|]+\|grpc(\|.*)?$`)
+var handshakeLine = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\d+\|\d+\|(unix|tcp)\|[^|]+\|grpc(\|.*)?$`)
+})
 
 // stdoutGuard keeps everything but the handshake off the real standard output. Whatever else is printed there, by the
 // author's code or by a tool, goes to the log, so that a forgotten debug print does not keep a plugin from starting.
@@ -54,7 +57,7 @@ func (g *stdoutGuard) filter(r io.Reader, handshake *os.File, log hclog.Logger) 
 		line, err := lines.ReadString('\n')
 		text := trimLine(line)
 		switch {
-		case !shaken && handshakeLine.MatchString(text):
+		case !shaken && handshakeLine().MatchString(text):
 			shaken = true
 			_, _ = handshake.WriteString(text + "\n")
 			_ = handshake.Close()

@@ -8,11 +8,13 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/barman-go/barman/sdk/diag"
 )
 
-var attributeName = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
+// attributeName is compiled in plugins only: every command of barman links this package.
+var attributeName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`) })
 
 // Check looks for mistakes of the plugin's author: bad or repeated names, unknown types, defaults that do not fit, options
 // that are required and have a default, missing help. It returns nil or all of them joined.
@@ -23,7 +25,7 @@ func (s Schema) Check() error {
 		fail := func(format string, args ...any) {
 			errs = append(errs, fmt.Errorf("option %q: "+format, append([]any{a.Name}, args...)...))
 		}
-		if !attributeName.MatchString(a.Name) {
+		if !attributeName().MatchString(a.Name) {
 			fail(`the name must be lower-case words joined by "_"`)
 		}
 		if seen[a.Name] {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
+	"sync"
 	"time"
 
 	"github.com/barman-go/barman/core/wal"
@@ -70,13 +71,14 @@ const (
 // postgresEpoch is where PostgreSQL's timestamps count from, in microseconds.
 var postgresEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// castagnoli is computed when the first record is checked: most runs of barman check none.
+var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })
 
 // valid tells whether the CRC of a whole record is right.
 func valid(rec []byte, order binary.ByteOrder) bool {
 	// The CRC stands at the end of the header and does not cover itself.
-	crc := crc32.Update(0, castagnoli, rec[headerSize:])
-	crc = crc32.Update(crc, castagnoli, rec[:headerSize-4])
+	crc := crc32.Update(0, castagnoli(), rec[headerSize:])
+	crc = crc32.Update(crc, castagnoli(), rec[:headerSize-4])
 	return crc == order.Uint32(rec[headerSize-4:])
 }
 
