@@ -26,6 +26,14 @@ help: ## List the targets
 deps: ## Install what tests and demo need with apt-get (Debian 12; uses sudo unless root)
 	./packaging/deps.sh
 
+# The linker writes through a map of the file, which leaves it in the page cache in the smallest pages. Written by write(2), as install and
+# package managers do, the same program starts a fifth faster.
+define rewrite
+set -e; for f in $(addprefix $(BIN)/,$(COMMANDS)) $(BIN)/plugins/*; do \
+	[ -L $$f ] || { cp -p $$f $$f.new && mv -f $$f.new $$f; }; \
+done
+endef
+
 build: ## Build every program into bin/ and every plugin into bin/plugins/
 	@mkdir -p $(BIN)/plugins
 	$(GO) build $(BUILDFLAGS) -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
@@ -36,6 +44,7 @@ build: ## Build every program into bin/ and every plugin into bin/plugins/
 			ln -sf barman-$$type-$$name $(BIN)/plugins/barman-$$type-$$alias; \
 		done; \
 	done
+	@$(rewrite)
 	@echo "built: $(COMMANDS), plugins: $(notdir $(PLUGINS))"
 
 # $(call with-programs,COMMAND) runs a command whose test processes share one build of the programs: that in BARMAN_TEST_BIN, if it is set.
@@ -72,8 +81,8 @@ lint: ## Run the linters pinned in tools/go.mod
 demo: ## Back up, destroy and recover a real PostgreSQL server, step by step
 	./examples/demo.sh
 
-bench: build ## Measure this program and its peers side by side; writes docs/benchmarks.md
-	$(GO) test -count=1 -timeout 180m -run TestBench ./test/bench -bench-report $(CURDIR)/docs/benchmarks.md -v
+bench: ## Measure this program and its peers side by side; writes docs/benchmarks.md
+	$(call with-programs,$(GO) test -count=1 -timeout 180m -run TestBench ./test/bench -bench-report $(CURDIR)/docs/benchmarks.md -v)
 
 fuzz: ## Run every fuzz target for FUZZTIME (30s) each
 	@set -e; for file in $$(grep -rl '^func Fuzz.*testing.F)' --include='*_test.go' . | sort); do \

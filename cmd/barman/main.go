@@ -37,6 +37,11 @@ const oneSignal = 3 * time.Second
 const gcPercent = 400
 
 func main() {
+	if args := os.Args[1:]; len(args) == 1 && (args[0] == "--version" || args[0] == "-v") {
+		// Monitoring asks this all day; it needs none of what follows.
+		fmt.Println(versionText())
+		return
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -52,11 +57,6 @@ func main() {
 
 // run is the program: arguments in, exit code out.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) == 1 && (args[0] == "--version" || args[0] == "-v") {
-		// Monitoring asks this all day; it needs none of what follows.
-		fmt.Fprintln(stdout, versionText())
-		return report.ExitOK
-	}
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
 	defer a.close()
 	root := newRootCommand(a)

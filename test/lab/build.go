@@ -142,6 +142,17 @@ func goBuild(ctx context.Context, source, binary string) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build %s: %w: %s", source, err, out)
 	}
+	// Written anew, for the reason that the Makefile gives.
+	program, err := os.ReadFile(binary)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(binary); err != nil {
+		return err
+	}
+	if err := os.WriteFile(binary, program, 0o755); err != nil {
+		return err
+	}
 	return os.Chmod(binary, 0o755)
 }
 
