@@ -5,6 +5,8 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxSweeps bounds the rounds of Kill. A process can fork while it is being looked for; its child is found in the next
@@ -28,7 +30,8 @@ func Members(sid int) []int {
 		if err != nil {
 			continue
 		}
-		if s, alive := sessionOf(pid); alive && s == sid {
+		// One system call for each process of the machine, and a file for those that are meant.
+		if s, err := unix.Getsid(pid); err == nil && s == sid && alive(pid) {
 			pids = append(pids, pid)
 		}
 	}
@@ -52,20 +55,12 @@ func Kill(sid, spare int) {
 	}
 }
 
-// sessionOf reads /proc/PID/stat: "pid (comm) state ppid pgrp session …"; comm may hold spaces and parentheses.
-func sessionOf(pid int) (sid int, alive bool) {
+// alive tells zombies from others by /proc/PID/stat: "pid (comm) state …"; comm may hold spaces and parentheses.
+func alive(pid int) bool {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return 0, false
+		return false
 	}
-	end := bytes.LastIndexByte(stat, ')')
-	if end < 0 {
-		return 0, false
-	}
-	fields := bytes.Fields(stat[end+1:])
-	if len(fields) < 4 || fields[0][0] == 'Z' || fields[0][0] == 'X' {
-		return 0, false
-	}
-	sid, err = strconv.Atoi(string(fields[3]))
-	return sid, err == nil
+	_, state, found := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" "))
+	return found && len(state) > 0 && state[0] != 'Z' && state[0] != 'X'
 }
