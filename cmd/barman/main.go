@@ -39,7 +39,7 @@ const gcPercent = 400
 func main() {
 	if args := os.Args[1:]; len(args) == 1 && (args[0] == "--version" || args[0] == "-v") {
 		// Monitoring asks this all day; it needs none of what follows.
-		fmt.Println(versionText())
+		fmt.Fprintln(os.Stdout, versionText())
 		return
 	}
 	if os.Getenv("GOGC") == "" {

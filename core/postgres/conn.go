@@ -42,7 +42,9 @@ func Connect(ctx context.Context, info Conninfo, applicationName string) (*Conn,
 	// parsed in ISO form.
 	config.RuntimeParams["search_path"] = "pg_catalog"
 	config.RuntimeParams["datestyle"] = "ISO"
+	done := keepRefused(&config.Config)
 	raw, err := pgx.ConnectConfig(ctx, config)
+	done()
 	if err != nil {
 		return nil, newConnectError(ctx, info, err)
 	}

@@ -26,7 +26,9 @@ func ConnectReplication(ctx context.Context, info Conninfo, applicationName stri
 	if err != nil {
 		return nil, err
 	}
+	done := keepRefused(&config.Config)
 	raw, err := pgconn.ConnectConfig(ctx, &config.Config)
+	done()
 	if err != nil {
 		return nil, newConnectError(ctx, info, err)
 	}
