@@ -59,7 +59,11 @@ func (s *server) hookUse(b config.HookBlock) pluginhost.Use {
 
 // describe says what hooks learn about a backup.
 func (h hookSet) describe(b *catalog.BackupInfo) hook.Backup {
-	out := hook.Backup{InfoPath: h.s.layout.InfoPath(b.ID)}
+	var out hook.Backup
+	var err error
+	if out.InfoPath, err = h.s.catalog.InfoPath(b.ID); err != nil {
+		h.s.log.Warn("it is not certain where backup.info is", "server", h.s.Name, "backup", b.ID, "error", err)
+	}
 	out.ID, out.Status, out.Error = b.ID, string(b.Status), b.Error
 	out.Directory = h.s.layout.BackupPath(b.ID)
 	list, err := h.s.catalog.List()

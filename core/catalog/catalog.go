@@ -34,9 +34,9 @@ const (
 	dirMode  fs.FileMode = 0o755
 )
 
-// infoPath is the file that describes a backup: the one in meta/ if it exists, otherwise the legacy one if that
+// InfoPath is the file that describes a backup: the one in meta/ if it exists, otherwise the legacy one if that
 // exists, otherwise the one in meta/.
-func (c *Catalog) infoPath(id string) (string, error) {
+func (c *Catalog) InfoPath(id string) (string, error) {
 	path := c.Layout.InfoPath(id)
 	if found, err := exists(path); found || err != nil {
 		return path, err
@@ -63,7 +63,7 @@ func (c *Catalog) Load(id string) (*BackupInfo, error) {
 	if !ValidID(id) {
 		return nil, fmt.Errorf("%w: %q is not a backup id such as 20260111T100000", ErrNoBackup, id)
 	}
-	path, err := c.infoPath(id)
+	path, err := c.InfoPath(id)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func (c *Catalog) IsOrphan(b *BackupInfo) (bool, error) {
 	if b.Status == StatusEmpty {
 		return false, nil
 	}
-	path, err := c.infoPath(b.ID)
+	path, err := c.InfoPath(b.ID)
 	if err != nil {
 		return false, err
 	}

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -126,7 +128,6 @@ func (c *Conn) Facts(ctx context.Context, options FactsOptions) (*Facts, error) 
 	batch := &pgx.Batch{}
 	c.queueIdentity(batch, facts, options)
 	queueSettings(batch, facts)
-	queueIncludedFiles(batch, facts)
 	queueTablespaces(batch, facts)
 	c.queueSlot(batch, facts, options.Slot)
 	queueArchiver(batch, &facts.Archiver)
@@ -178,36 +179,34 @@ func (c *Conn) queueIdentity(batch *pgx.Batch, facts *Facts, options FactsOption
 	})
 }
 
+// queueSettings reads pg_settings once, for the settings and for the files that they came from: each look at it makes the server compute
+// all of its settings.
 func queueSettings(batch *pgx.Batch, facts *Facts) {
-	// pg_settings hides what the role may not see, so current_setting is never called on a forbidden one.
 	paths := map[string]*string{
 		"data_directory": &facts.DataDirectory, "config_file": &facts.ConfigFile,
 		"hba_file": &facts.HBAFile, "ident_file": &facts.IdentFile,
 	}
-	names := append([]string(nil), settingNames...)
-	for name := range paths {
-		names = append(names, name)
-	}
-	sql := "SELECT name, coalesce(current_setting(name), '') FROM pg_settings WHERE name = ANY($1::text[])"
+	names := slices.AppendSeq(slices.Clone(settingNames), maps.Keys(paths))
+	// It hides what the role may not see, so current_setting is never called on a forbidden one.
+	sql := `SELECT name, wanted, CASE WHEN wanted THEN coalesce(current_setting(name), '') ELSE '' END, coalesce(sourcefile, '')
+		FROM (SELECT name, name = ANY($1::text[]) AS wanted, sourcefile FROM pg_settings) AS s WHERE wanted OR sourcefile IS NOT NULL`
 	batch.Queue(sql, names).Query(func(rows pgx.Rows) error {
-		var name, value string
-		_, err := pgx.ForEachRow(rows, []any{&name, &value}, func() error {
-			facts.settings[name] = value
+		var name, value, source string
+		var wanted bool
+		sources := map[string]bool{}
+		_, err := pgx.ForEachRow(rows, []any{&name, &wanted, &value, &source}, func() error {
+			sources[source] = true
+			if wanted {
+				facts.settings[name] = value
+			}
 			if path := paths[name]; path != nil {
 				*path = value
 			}
 			return nil
 		})
-		return err
-	})
-}
-
-func queueIncludedFiles(batch *pgx.Batch, facts *Facts) {
-	sql := `SELECT DISTINCT sourcefile FROM pg_settings
-		WHERE sourcefile IS NOT NULL AND sourcefile NOT IN (SELECT setting FROM pg_settings WHERE name = 'config_file')
-		ORDER BY sourcefile`
-	batch.Queue(sql).Query(func(rows pgx.Rows) (err error) {
-		facts.IncludedFiles, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		delete(sources, "")
+		delete(sources, facts.ConfigFile)
+		facts.IncludedFiles = slices.Sorted(maps.Keys(sources))
 		return err
 	})
 }
