@@ -30,7 +30,7 @@ deps: ## Install what tests and demo need with apt-get (Debian 12; uses sudo unl
 # package managers do, the same program starts a fifth faster.
 define rewrite
 set -e; for f in $(addprefix $(BIN)/,$(COMMANDS)) $(BIN)/plugins/*; do \
-	[ -L $$f ] || { cp -p $$f $$f.new && mv -f $$f.new $$f; }; \
+	[ -L $$f ] || { cp -p $$f $(BIN)/.new && mv -f $(BIN)/.new $$f; }; \
 done
 endef
 

@@ -39,7 +39,9 @@ const gcPercent = 400
 func main() {
 	if args := os.Args[1:]; len(args) == 1 && (args[0] == "--version" || args[0] == "-v") {
 		// Monitoring asks this all day; it needs none of what follows.
-		fmt.Fprintln(os.Stdout, versionText())
+		if _, err := fmt.Fprintln(os.Stdout, versionText()); err != nil {
+			os.Exit(report.ExitError)
+		}
 		return
 	}
 	if os.Getenv("GOGC") == "" {
