@@ -275,7 +275,8 @@ func twoWorkers(t *testing.T, tr *trial) {
 }
 
 // notFasterThan compares the time that an item took with the bandwidth that it was given, in kB/s. A busy machine only makes it slower.
-// What is taken from an earlier backup has no limit, so no row of the trial may reuse one.
+// What is taken from an earlier backup has no limit, and what is compressed on the way counts as what it has become: no row of the trial
+// may do either.
 func notFasterThan(item string, kBps int64) func(*testing.T, *trial) {
 	return func(t *testing.T, tr *trial) {
 		dir := tr.data()

@@ -4,14 +4,15 @@ package matrix
 var trials = [][]string{
 	{
 		"rsync over ssh", "tablespaces, moved by recover", "include and exclude rules", "configuration outside of PGDATA",
-		"parallel_jobs", "bandwidth_limit, rsync", "tablespace_bandwidth_limit", "network_compression, both ways",
-		"basebackup_retry_times: connections are cut", "concurrent backup", "--no-immediate-checkpoint",
+		"parallel_jobs", "bandwidth_limit, rsync", "tablespace_bandwidth_limit", "basebackup_retry_times: connections are cut",
+		"concurrent backup", "--no-immediate-checkpoint",
 	},
 	{
 		"local-rsync", "reuse_backup = link", "interrupted: FAILED, and the next one is good", "a running backup is shown",
 		"immediate_checkpoint", "--name", "a failed backup is not built upon",
 	},
-	{"generate-manifest, verify-backup", "--reuse-backup=copy", "--jobs in backup and recover", "--wait-timeout, WAITING_FOR_WALS, check-backup"},
+	{"network_compression, both ways", "--jobs in backup and recover"},
+	{"generate-manifest, verify-backup", "--reuse-backup=copy", "--wait-timeout, WAITING_FOR_WALS, check-backup"},
 	{"backup --jobs-servers 2 all", "--bwlimit, rsync"},
 	{"postgres, plain", "bandwidth_limit, postgres", "--immediate-checkpoint", "recover --target-immediate"},
 	{"postgres, tar, gzip", "postgres, tar, recovered through ssh"},
