@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/barman-go/barman/core/catalog"
 	"github.com/barman-go/barman/core/wal"
@@ -150,8 +151,18 @@ func (s *scene) restorePoint(t *testing.T) (name string, lsn wal.LSN) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.host.Must(t, "switch-wal", "--archive", "main")
-	return name, lsn
+	segment := s.primary.MustSQL(t, "SELECT pg_walfile_name('"+lsn.String()+"')")
+	archived := filepath.Join(s.host.Layout("main").WALs, segment[:16], segment)
+	for deadline := time.Now().Add(time.Minute); ; {
+		// A standby cannot switch: then this waits for any segment, which may be an earlier one.
+		s.host.Must(t, "switch-wal", "--archive", "main")
+		if _, err := os.Stat(archived); err == nil {
+			return name, lsn
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s, which has the restore point, is not archived", segment)
+		}
+	}
 }
 
 // atItsEnd expects what was committed before the backup began, and nothing that came after its end.
