@@ -153,9 +153,11 @@ func (s *scene) restorePoint(t *testing.T) (name string, lsn wal.LSN) {
 	}
 	segment := s.primary.MustSQL(t, "SELECT pg_walfile_name('"+lsn.String()+"')")
 	archived := filepath.Join(s.host.Layout("main").WALs, segment[:16], segment)
-	for deadline := time.Now().Add(time.Minute); ; {
-		// A standby cannot switch: then this waits for any segment, which may be an earlier one.
-		s.host.Must(t, "switch-wal", "--archive", "main")
+	// Barman cannot switch the WAL of a primary that it does not know.
+	s.host.Must(t, "switch-wal", "main")
+	s.primary.MustSQL(t, "SELECT pg_switch_wal()")
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		s.host.Must(t, "archive-wal", "main")
 		if _, err := os.Stat(archived); err == nil {
 			return name, lsn
 		}
