@@ -12,25 +12,27 @@ type RealPaths map[string]string
 
 // Of resolves the symbolic links of an absolute path, as far as it exists. A dangling link is followed, too, or two servers could
 // meet behind it once its target is created. A circle of links ends somewhere in it.
-func (r RealPaths) Of(path string) string { return r.clean(filepath.Clean(path)) }
+func (r RealPaths) Of(path string) string {
+	if !filepath.IsAbs(path) {
+		path = "/" + path
+	}
+	return r.clean(filepath.Clean(path))
+}
 
 // clean resolves a clean absolute path. Its parent is a part of it, so that nothing is copied where there are no links.
 func (r RealPaths) clean(path string) string {
-	slash := strings.LastIndexByte(path, '/')
-	if slash <= 0 && path[slash+1:] == "" {
-		return path // the root
+	if path == "/" {
+		return path
 	}
 	if real, ok := r[path]; ok {
 		return real
 	}
-	parent := "/"
-	if slash > 0 {
-		parent = r.clean(path[:slash])
-	}
-	if parent == path[:max(slash, 1)] {
+	parent := filepath.Dir(path)
+	real := r.clean(parent)
+	if real == parent {
 		return r.step(path)
 	}
-	r[path] = r.step(filepath.Join(parent, path[slash+1:]))
+	r[path] = r.step(filepath.Join(real, filepath.Base(path)))
 	return r[path]
 }
 

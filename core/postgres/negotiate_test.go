@@ -25,7 +25,7 @@ func TestOneConnectionForEachSession(t *testing.T) {
 			"hostssl all clear 127.0.0.1/32 reject", "hostnossl all clear 127.0.0.1/32 trust",
 		},
 	})
-	c.MustSQL(t, "CREATE ROLE encrypted LOGIN; CREATE ROLE clear LOGIN; ALTER ROLE postgres REPLICATION")
+	c.MustSQL(t, "CREATE ROLE encrypted LOGIN; CREATE ROLE clear LOGIN")
 	received := func() int {
 		text, err := os.ReadFile(c.LogFile)
 		if err != nil {

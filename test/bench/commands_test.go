@@ -37,7 +37,7 @@ func benchCommands(t *testing.T, b *bed, doc *document) {
 	ours, theirs := b.write(t, "host.hcl", hcl), b.write(t, "host.conf", ini)
 
 	doc.section("A host with many servers", fmt.Sprintf("%d servers with %d backups and %d WAL files together. `check` and `status` ask PostgreSQL for each server, and "+
-		"wait for its answers: psql shows for how long at least. `cron` finds nothing to do. Debian's barman has one turn only.", hostServers, hostServers*hostBackups, hostServers*hostBackups*hostWALs))
+		"wait for its answers: psql shows for how long at least, and the goal of 20× leaves them out. `cron` finds nothing to do. Debian's barman has one turn only.", hostServers, hostServers*hostBackups, hostServers*hostBackups*hostWALs))
 	var rows [][]string
 	for _, c := range []struct {
 		args string

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
-	"sync"
 	"time"
 
 	"github.com/barman-go/barman/core/wal"
@@ -71,8 +70,8 @@ const (
 // postgresEpoch is where PostgreSQL's timestamps count from, in microseconds.
 var postgresEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// castagnoli is computed when the first record is checked: most runs of barman check none.
-var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })
+// castagnoli is computed by the library when it is first asked for: most runs of barman check no record.
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 // valid tells whether the CRC of a whole record is right.
 func valid(rec []byte, order binary.ByteOrder) bool {
